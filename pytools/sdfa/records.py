@@ -1,0 +1,83 @@
+"""Every record of the image format (firmware/SPEC.md section 1), once, as numpy dtypes.
+
+Field names and offsets equal those of the C structs in firmware/src/sdfa_format.h; a test compiles a probe and compares.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAGIC = int.from_bytes(b"SDFA", "little")
+VERSION = 1
+
+HEADER = np.dtype(
+    [
+        ("magic", "<u4"), ("crc32", "<u4"), ("image_len", "<u4"), ("version", "<u2"), ("section_n", "<u2"),
+        ("model_id", "u1", 8), ("arena_len", "<u4"), ("tail_len", "<u4"), ("op_n", "<u2"), ("tensor_n", "<u2"),
+        ("input", "<u2"), ("output", "<u2"), ("kernels", "<u4"), ("reserved", "<u4", 5),
+    ]
+)  # fmt: skip
+SECTION = np.dtype([("tag", "S4"), ("off", "<u4"), ("len", "<u4"), ("reserved", "<u4")])
+TENSOR = np.dtype(
+    [
+        ("off", "<u4"), ("c", "<u4"), ("h", "<u2"), ("w", "<u2"), ("zero_point", "<i2"), ("reserved", "<u2"),
+        ("scale", "<f4"),
+    ]
+)  # fmt: skip
+
+_OP = [("kind", "<u2"), ("len", "<u2"), ("in", "<u2"), ("out", "<u2")]
+_CHANNELS = [("weights", "<u4"), ("bias", "<u4"), ("mult", "<u4"), ("shift", "<u4")]
+_ACT = [("act_min", "<i2"), ("act_max", "<i2")]
+OP = np.dtype(_OP)
+DENSE = np.dtype(
+    _OP + _CHANNELS
+    + [("in_n", "<u4"), ("out_n", "<u4"), ("acc", "<u4"), ("rows", "<u2"), ("flags", "<u2")]
+    + _ACT + [("reserved", "<u4")]
+)  # fmt: skip
+CONV = np.dtype(
+    _OP + _CHANNELS
+    + [("scratch", "<u4"), ("kh", "<u2"), ("kw", "<u2"), ("stride_h", "<u2"), ("stride_w", "<u2"), ("dil_h", "<u2"),
+       ("dil_w", "<u2"), ("pad_top", "<u2"), ("pad_left", "<u2")]
+    + _ACT
+)  # fmt: skip
+POOL = np.dtype(
+    _OP
+    + [("kh", "<u2"), ("kw", "<u2"), ("stride_h", "<u2"), ("stride_w", "<u2"), ("pad_top", "<u2"), ("pad_left", "<u2")]
+    + _ACT
+)  # fmt: skip
+ADD = np.dtype(
+    _OP
+    + [("in1", "<u2"), ("reserved", "<u2"), ("mult0", "<i4"), ("shift0", "<i4"), ("mult1", "<i4"), ("shift1", "<i4"),
+       ("mult_out", "<i4"), ("shift_out", "<i4")]
+    + _ACT
+)  # fmt: skip
+SOFTMAX = np.dtype(_OP + [("mult", "<i4"), ("shift", "<i4"), ("diff_min", "<i4")])
+
+# kind -> (name, record); the order is that of enum sdfa_kind
+KINDS: dict[int, tuple[str, np.dtype[np.void]]] = {
+    1: ("dense", DENSE), 2: ("conv", CONV), 3: ("depthwise", CONV), 4: ("avgpool", POOL), 5: ("maxpool", POOL),
+    6: ("add", ADD), 7: ("softmax", SOFTMAX),
+}  # fmt: skip
+KIND_OF = {name: kind for kind, (name, _) in KINDS.items()}
+DENSE_TAIL, DENSE_KEEP = 1, 2
+
+LEARNING = np.dtype(
+    [
+        ("layer_n", "<u2"), ("loss", "u1"), ("feedback", "u1"), ("rate_q24", "<u4"), ("tau_q15", "<u2"),
+        ("reserved", "<u2"), ("seed", "<u4"), ("error", "<u4"), ("delta", "<u4"), ("zmult", "<u4"), ("zshift", "<u4"),
+        ("reserved2", "<u4", 2),
+    ]
+)  # fmt: skip
+LAYER = np.dtype(
+    [
+        ("op", "<u4"), ("ratio", "<u4"), ("index", "<u4"), ("coef", "<u4"), ("sigma", "<u4"), ("k", "<u2"),
+        ("delta_exp", "<i2"), ("bias_mant", "<u2"), ("bias_exp", "<i2"), ("reserved", "<u4", 2),
+    ]
+)  # fmt: skip
+RATIO = np.dtype([("mant", "<u2"), ("exp", "<i2")])
+LEARNED = np.dtype(
+    [("steps", "<u4"), ("random", "<u4"), ("rate_q24", "<u4"), ("tau_q15", "<u2"), ("reserved", "<u2")]
+)
+
+LOSSES = ("softmax_ce", "mse")
+FEEDBACKS = ("last", "random", "aligned", "dense", "bp")
