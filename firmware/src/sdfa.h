@@ -154,13 +154,14 @@ struct sdfa_feedback;
 struct sdfa_kernels {
     const struct sdfa_kernel *const *op; /* op_n entries, any order */
     uint32_t op_n;
-    const struct sdfa_loss *loss;         /* NULL when nothing learns */
-    const struct sdfa_feedback *feedback; /* NULL when no hidden layer learns */
+    const struct sdfa_loss *loss[2];         /* softmax cross-entropy, mean squared error; NULL: not linked */
+    const struct sdfa_feedback *feedback[2]; /* tables, back-propagation; NULL: not linked */
 };
 extern const struct sdfa_kernel sdfa_kernel_dense, sdfa_kernel_conv, sdfa_kernel_depthwise, sdfa_kernel_avgpool,
     sdfa_kernel_maxpool, sdfa_kernel_add, sdfa_kernel_softmax;
 extern const struct sdfa_loss sdfa_loss_softmax_ce, sdfa_loss_mse;
 extern const struct sdfa_feedback sdfa_feedback_table, sdfa_feedback_bp;
+extern const struct sdfa_kernels sdfa_all_kernels; /* everything, for tools that open any image */
 
 #ifdef __cplusplus
 }
