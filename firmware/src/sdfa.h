@@ -3,11 +3,9 @@
  *   static struct sdfa net;
  *   static uint32_t arena[DIGITS_ARENA_LEN / 4], tail[DIGITS_TAIL_LEN / 4];
  *
- *   if (sdfa_open(&net, digits_image, sizeof digits_image, &digits_kernels, arena, sizeof arena, tail, sizeof tail)) ...
- *   memcpy(sdfa_input(&net), pixels, net.input_len);
- *   sdfa_run(&net);
- *   guess = sdfa_class(&net);
- *   sdfa_learn(&net, label);                 a step from the run before it
+ *   if (sdfa_open(&net, digits_image, sizeof digits_image, &digits_kernels, arena, sizeof arena, tail, sizeof tail))
+ * ... memcpy(sdfa_input(&net), pixels, net.input_len); sdfa_run(&net); guess = sdfa_class(&net); sdfa_learn(&net,
+ * label);                 a step from the run before it
  *
  * The caller owns all memory. There is no heap, no float, no recursion and no global state: two nets need two structs.
  * No function may be called for one struct from two contexts at a time. Formats and arithmetic: SPEC.md.
@@ -22,7 +20,7 @@
 extern "C" {
 #endif
 
-#define SDFA_API_VERSION 1
+#define SDFA_API_VERSION   1
 #define SDFA_IMAGE_VERSION 1
 
 /* Errors: X(name, value, text). 0 is success; values never change their meaning. */
@@ -58,12 +56,12 @@ const char *sdfa_error_text(int error);
 
 /* What learning did since sdfa_open (SPEC.md 3.5). */
 struct sdfa_stats {
-    uint64_t loss;                  /* cross-entropy: bits in Q12, summed; mean squared error: squared error in Q15, summed */
-    uint64_t weights_nonzero;       /* weights in rows with a non-zero delta */
-    uint64_t weights_updated;       /* weights in rows with a non-zero step */
-    uint64_t moved;                 /* sum of |change| over all weights, in weight units */
-    uint32_t steps;                 /* executed steps */
-    uint32_t correct;               /* steps whose class was right before the step (cross-entropy) */
+    uint64_t loss;            /* cross-entropy: bits in Q12, summed; mean squared error: squared error in Q15, summed */
+    uint64_t weights_nonzero; /* weights in rows with a non-zero delta */
+    uint64_t weights_updated; /* weights in rows with a non-zero step */
+    uint64_t moved;           /* sum of |change| over all weights, in weight units */
+    uint32_t steps;           /* executed steps */
+    uint32_t correct;         /* steps whose class was right before the step (cross-entropy) */
     uint32_t saturated_weights;     /* weights stopped at +-127 and biases stopped at +-2^30 */
     uint32_t saturated_activations; /* outputs of hidden trainable layers at their upper clamp */
     uint32_t saturated_logits;      /* outputs of the output layer at -128 or 127 */
@@ -71,7 +69,8 @@ struct sdfa_stats {
 
 struct sdfa_kernels;
 
-/* An opened net. Read the fields under "public"; leave the others alone. sizeof(struct sdfa) is all the state there is. */
+/* An opened net. Read the fields under "public"; leave the others alone. sizeof(struct sdfa) is all the state there is.
+ */
 struct sdfa {
     /* public */
     uint32_t input_len;  /* bytes of the input */
@@ -82,7 +81,7 @@ struct sdfa {
     uint16_t tau_q15;    /* error threshold * 2^15; set with sdfa_set_threshold */
     struct sdfa_stats stats;
     /* private */
-    uint16_t ready;
+    uint16_t ready; /* a run has been done that no step has used */
     const uint8_t *data;
     const uint8_t *ops;
     const uint8_t *tensors;
@@ -104,12 +103,12 @@ struct sdfa {
 
 /* Checks an image once and binds it to its memory; the only call that can refuse a model.
  *
- * image        image_len bytes, aligned to 4, constant while the net is in use; run in place. Untrusted: any bytes are safe.
- * kernels      the operations that are linked: NAME_kernels of the exported model, or sdfa_all_kernels.
- * arena        at least NAME_ARENA_LEN bytes, aligned to 4; contents do not matter.
- * tail         at least NAME_TAIL_LEN bytes, aligned to 4, for the weights that learn; NULL: inference only, the weights are
- *              read in place. Learned values in the image are used, else the factory values.
- * Returns SDFA_ERR_OK, or the reason; then *s must not be used. Reads every byte of the image (CRC-32). */
+ * image        image_len bytes, aligned to 4, constant while the net is in use; run in place. Untrusted: any bytes are
+ * safe. kernels      the operations that are linked: NAME_kernels of the exported model, or sdfa_all_kernels. arena at
+ * least NAME_ARENA_LEN bytes, aligned to 4; contents do not matter. tail         at least NAME_TAIL_LEN bytes, aligned
+ * to 4, for the weights that learn; NULL: inference only, the weights are read in place. Learned values in the image
+ * are used, else the factory values. Returns SDFA_ERR_OK, or the reason; then *s must not be used. Reads every byte of
+ * the image (CRC-32). */
 int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len);
 
@@ -123,11 +122,13 @@ const int8_t *sdfa_output(const struct sdfa *s);
 void sdfa_run(struct sdfa *s);
 
 /* The class of the last run: the largest logit in the 32-bit accumulators of the output layer, the first one of equals.
- * Only for an image that learns with cross-entropy; else SDFA_ERR_FROZEN or SDFA_ERR_LOSS (negative). */
+ * Call it between run and learn. Errors (negative): FROZEN (nothing learns in this image), ORDER (no run since the last
+ * step). */
 int32_t sdfa_class(const struct sdfa *s);
 
 /* One learning step from the last run, in place. label: 0 .. class_n - 1.
- * Errors: FROZEN, ORDER (no run since the last step), LABEL, LOSS (image was made for targets); nothing is changed then. */
+ * Errors: FROZEN, ORDER (no run since the last step), LABEL, LOSS (image was made for targets); nothing is changed
+ * then. */
 int sdfa_learn(struct sdfa *s, uint32_t label);
 
 /* The same for mean squared error. target: class_n values, real value / (256 * output scale) * 2^15.
@@ -144,8 +145,8 @@ int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15);
 int sdfa_reset(struct sdfa *s);
 
 /* A constant in the form that sdfa_set_rate takes; folded by the compiler, no float reaches the device. */
-#define SDFA_RATE(real) ((uint32_t)((real) * 16777216.0 + 0.5))
-#define SDFA_THRESHOLD(real) ((uint32_t)((real) * 32768.0 + 0.5))
+#define SDFA_RATE(real)      ((uint32_t)((real)*16777216.0 + 0.5))
+#define SDFA_THRESHOLD(real) ((uint32_t)((real)*32768.0 + 0.5))
 
 /* One operation's code, and one rule of learning: named in a kernel table so that the linker drops all others. */
 struct sdfa_kernel;

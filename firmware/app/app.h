@@ -1,0 +1,97 @@
+/* A batch program around the runtime: reads requests from one byte stream, writes replies to another.
+ *
+ * The tools build it for the host and for emulated boards (boards/) to run, teach and check a model there. A port
+ * provides the functions under "port" and calls app_main. Every number in both streams is little endian.
+ *
+ *   request   {u16 code, u16 zero, u32 len} and len bytes of payload
+ *   reply     {i32 status, u32 len} and len bytes of payload, one reply per request, in order
+ *
+ * status is 0, an sdfa_error or an app_error; a reply with another status than 0 has no payload. All that can fail is
+ * checked before the reply begins, so its payload is always complete; samples are streamed, any number of them fits any
+ * board. The one thing that is seen only in mid-stream is a label out of range: that sample teaches nothing and its
+ * guess is APP_NO_CLASS. A request that fails is skipped; a stream that ends inside a request ends the program with
+ * APP_EXIT_TRUNCATED.
+ */
+#ifndef SDFA_APP_H
+#define SDFA_APP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Requests: X(name, code, payload -> payload of the reply).
+ * input, output: bytes of one input and output; classes: outputs of the output layer. */
+#define APP_REQUESTS(X)                                                                                                \
+    X(OPEN, 1, "-> u32 arena_len, tail_len, state_len, input_len, output_len, class_n")                                \
+    X(RUN, 2, "n * input -> n * output")                                                                               \
+    X(CLASSIFY, 3, "n * input -> n * u16 class")                                                                       \
+    X(LEARN, 4, "n * {input, u16 label} -> n * u16 class before the step")                                             \
+    X(LEARN_TARGET, 5, "n * {input, i16[classes]} ->")                                                                 \
+    X(SET, 6, "u32 rate_q24, tau_q15, seed; APP_LEAVE leaves one as it is; up to the first refused one ->")            \
+    X(STATE, 7, "-> the counters in the order of SPEC.md 3.5, then u32 random, rate_q24, tau_q15")                     \
+    X(TAIL, 8, "-> the trainable tail in RAM")                                                                         \
+    X(RESET, 9, "->")                                                                                                  \
+    X(MEMORY, 10, "-> u32 stack_len: most bytes of stack used since the start, 0 if unknown; u32 pool_len")
+
+/* Errors of this program, apart from those of sdfa.h: X(name, value, text). */
+#define APP_ERRORS(X)                                                                                                  \
+    X(CODE, -101, "unknown request")                                                                                   \
+    X(LENGTH, -102, "payload of a request has a wrong length")                                                         \
+    X(CLOSED, -103, "no model is open")                                                                                \
+    X(MEMORY, -104, "memory for the targets is too small")
+
+/* How the program ends: X(name, value, text). */
+#define APP_EXITS(X)                                                                                                   \
+    X(OK, 0, "ok")                                                                                                     \
+    X(TRUNCATED, 65, "the requests end inside a request")                                                              \
+    X(IO, 66, "a file could not be opened, read or written")                                                           \
+    X(FAULT, 67, "the processor faulted")
+
+enum app_request {
+#define APP_X(name, value, text) APP_##name = (value),
+    APP_REQUESTS(APP_X)
+#undef APP_X
+};
+
+enum app_error {
+#define APP_X(name, value, text) APP_ERR_##name = (value),
+    APP_ERRORS(APP_X)
+#undef APP_X
+};
+
+enum app_exit {
+#define APP_X(name, value, text) APP_EXIT_##name = (value),
+    APP_EXITS(APP_X)
+#undef APP_X
+};
+
+#define APP_NO_CLASS UINT16_MAX
+#define APP_LEAVE    UINT32_MAX
+
+/* Answers requests until the stream ends; returns an enum app_exit. A model may be opened again: learning starts anew.
+ */
+int app_main(void);
+
+/* ---- port ---- */
+
+/* The next len bytes of the requests; false if the stream ends before. */
+bool app_read(void *data, uint32_t len);
+
+/* Appends to the replies; ends the program if it cannot. */
+void app_write(const void *data, uint32_t len);
+
+/* The image, and the most bytes it may have. */
+const void *app_image(uint32_t *len_max);
+
+/* A block of len bytes (len > 0), aligned to 4, contents undefined; NULL if the pool has no room. */
+void *app_take(uint32_t len);
+
+/* Gives all blocks back. */
+void app_release(void);
+
+/* Most bytes of stack used so far; 0 if the port cannot know. */
+uint32_t app_stack_len(void);
+
+/* Bytes of all blocks together that app_take can give; on a port without a limit, bytes given. */
+uint32_t app_pool_len(void);
+
+#endif

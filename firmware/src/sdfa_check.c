@@ -1,0 +1,40 @@
+/* Range checks on untrusted offsets and counts. */
+#include "sdfa_internal.h"
+
+uint32_t sdfa_mul(uint32_t a, uint32_t b) {
+    uint64_t product = (uint64_t)a * b;
+    return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
+}
+
+int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole) {
+    return off <= whole && len <= whole - off;
+}
+
+static int aligned_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) {
+    return (off & 3u) == 0 && sdfa_in_range(off, sdfa_mul(n, size), whole);
+}
+
+int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
+    return aligned_in(off, n, size, s->data_len);
+}
+
+int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
+    return aligned_in(off, n, size, s->arena_len);
+}
+
+int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
+    if (!sdfa_in_data(s, off, n, 1))
+        return 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->data[off + i] > 30 && s->data[off + i] < 256 - 31)
+            return 0;
+    return 1;
+}
+
+int sdfa_act_ok(int32_t lo, int32_t hi) {
+    return lo >= -128 && lo <= hi && hi <= 127;
+}
+
+int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
+    return a >= b ? a - b >= b_len : b - a >= a_len;
+}

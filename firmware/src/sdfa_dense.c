@@ -1,0 +1,49 @@
+/* DENSE (SPEC.md 1.4, 2.2), also the trainable layers. */
+#include "sdfa_internal.h"
+
+static int weights_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
+    uint32_t n = sdfa_mul(p->in_n, p->out_n);
+    if (!(p->flags & SDFA_DENSE_TAIL))
+        return sdfa_in_data(s, p->weights, n, 1) && sdfa_in_data(s, p->bias, p->out_n, 4);
+    return p->rows == 1 && ((p->weights | p->bias) & 3u) == 0 && sdfa_in_range(p->weights, n, s->tail_len) &&
+           sdfa_in_range(p->bias, sdfa_mul(p->out_n, 4), s->tail_len);
+}
+
+static int check(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
+    if (p->in_n == 0 || p->out_n == 0 || sdfa_mul(p->rows, p->in_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
+        sdfa_mul(p->rows, p->out_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->out)))
+        return SDFA_ERR_OP;
+    if (!weights_ok(s, p) || !sdfa_in_data(s, p->mult, p->out_n, 4) || !sdfa_shifts_ok(s, p->shift, p->out_n) ||
+        !sdfa_act_ok(p->act_min, p->act_max))
+        return SDFA_ERR_OP;
+    if ((p->flags & SDFA_DENSE_KEEP) && (p->rows != 1 || !sdfa_in_arena(s, p->acc, p->out_n, 4)))
+        return SDFA_ERR_OP;
+    return SDFA_ERR_OK;
+}
+
+static void run_row(const struct sdfa *s, const struct sdfa_dense_op *p, const int8_t *in, int8_t *out) {
+    const uint8_t *base = p->flags & SDFA_DENSE_TAIL ? s->tail : s->data;
+    const int8_t *w = (const int8_t *)base + p->weights;
+    const sdfa_i32 *bias = (const sdfa_i32 *)(const void *)(base + p->bias);
+    const int32_t *mult = sdfa_data_i32(s, p->mult);
+    const int8_t *shift = sdfa_data_i8(s, p->shift);
+    sdfa_i32 *keep = p->flags & SDFA_DENSE_KEEP ? (sdfa_i32 *)(void *)(s->arena + p->acc) : NULL;
+    int32_t zero_point = sdfa_tensor_at(s, p->op.out)->zero_point;
+    for (uint32_t i = 0; i < p->out_n; i++, w += p->in_n) {
+        int32_t acc = sdfa_dot(bias[i], w, in, p->in_n);
+        if (keep)
+            keep[i] = acc;
+        out[i] = sdfa_requantize(acc, mult[i], shift[i], zero_point, p->act_min, p->act_max);
+    }
+}
+
+static void run(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
+    const int8_t *in = sdfa_values(s, op->in);
+    int8_t *out = sdfa_values(s, op->out);
+    for (uint32_t r = 0; r < p->rows; r++)
+        run_row(s, p, in + r * p->in_n, out + r * p->out_n);
+}
+
+const struct sdfa_kernel sdfa_kernel_dense = {SDFA_DENSE, sizeof(struct sdfa_dense_op), check, run};

@@ -1,0 +1,70 @@
+/* Fixed-point arithmetic (SPEC.md 2.1, 3.3). Sums that may leave 32 bits are taken on unsigned values: they wrap. */
+#ifndef SDFA_FIXED_H
+#define SDFA_FIXED_H
+
+#include <stdint.h>
+
+/* The runtime shifts negative values to the right and needs the arithmetic shift that every supported compiler has. */
+typedef char sdfa_assert_shift[(-5 >> 1) == -3 ? 1 : -1];
+
+static inline int32_t sdfa_wrap_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t sdfa_wrap_shl(int32_t a, uint32_t n) {
+    return (int32_t)((uint32_t)a << n);
+}
+
+static inline int32_t sdfa_clamp(int32_t x, int32_t lo, int32_t hi) {
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* Clamped to +-32767. */
+static inline int16_t sdfa_sat16(int64_t x) {
+    return (int16_t)(x > 32767 ? 32767 : x < -32767 ? -32767 : x);
+}
+
+/* Saturating rounding doubling high multiply. */
+static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
+    if (a == INT32_MIN && b == INT32_MIN)
+        return INT32_MAX;
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+/* Rounding division by 2^n, ties away from zero. 0 <= n <= 31. */
+static inline int32_t sdfa_rdbpot(int32_t x, uint32_t n) {
+    int32_t mask = (int32_t)((1u << n) - 1u);
+    return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0) ? 1 : 0);
+}
+
+/* x * m * 2^(s - 31), rounded twice. -31 <= s <= 30. */
+static inline int32_t sdfa_mbqm(int32_t x, int32_t m, int32_t s) {
+    if (s >= 0)
+        return sdfa_srdhm(sdfa_wrap_shl(x, (uint32_t)s), m);
+    return sdfa_rdbpot(sdfa_srdhm(x, m), (uint32_t)-s);
+}
+
+/* floor(log2(x)), x > 0. */
+static inline uint32_t sdfa_log2_floor(uint32_t x) {
+    uint32_t n = 0;
+    while (x >>= 1)
+        n++;
+    return n;
+}
+
+/* Sum of products, modulo 2^32. */
+static inline int32_t sdfa_dot(int32_t start, const int8_t *a, const int8_t *b, uint32_t n) {
+    uint32_t sum = (uint32_t)start;
+    while (n--)
+        sum += (uint32_t)(*a++ * *b++);
+    return (int32_t)sum;
+}
+
+/* Next word of the generator. */
+static inline uint32_t sdfa_random(uint32_t *state) {
+    uint32_t x = *state * 747796405u + 2891336453u;
+    *state = x;
+    return x ^ (x >> 16);
+}
+
+#endif

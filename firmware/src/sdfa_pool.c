@@ -1,0 +1,87 @@
+/* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
+#include "sdfa_internal.h"
+
+#define CELLS_MAX (1u << 24) /* keeps a sum of int8 inside int32 */
+
+/* The first and the last window hold a cell of the picture; so do all between. */
+static int axis_ok(uint32_t in_n, uint32_t out_n, uint32_t k, uint32_t stride, uint32_t pad) {
+    uint32_t last = sdfa_mul(out_n - 1u, stride);
+    return stride && pad < k && last < (1u << 30) && last < in_n + pad;
+}
+
+static int check(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_pool_op *p = (const struct sdfa_pool_op *)op;
+    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
+    if (in->c != out->c || (uint32_t)in->h * in->w > CELLS_MAX || !sdfa_act_ok(p->act_min, p->act_max) ||
+        !axis_ok(in->h, out->h, p->kh, p->stride_h, p->pad_top) ||
+        !axis_ok(in->w, out->w, p->kw, p->stride_w, p->pad_left))
+        return SDFA_ERR_OP;
+    return SDFA_ERR_OK;
+}
+
+/* The part of a window that lies inside the picture. */
+struct box {
+    uint32_t y0, y1, x0, x1;
+};
+
+static uint32_t first(uint32_t o, uint32_t stride, uint32_t pad) {
+    return o * stride > pad ? o * stride - pad : 0;
+}
+
+static uint32_t end(uint32_t o, uint32_t stride, uint32_t pad, uint32_t k, uint32_t in_n) {
+    uint32_t last = o * stride + k - pad;
+    return last < in_n ? last : in_n;
+}
+
+static struct box window(const struct sdfa_pool_op *p, const struct sdfa_tensor *in, uint32_t oy, uint32_t ox) {
+    struct box b;
+    b.y0 = first(oy, p->stride_h, p->pad_top);
+    b.y1 = end(oy, p->stride_h, p->pad_top, p->kh, in->h);
+    b.x0 = first(ox, p->stride_w, p->pad_left);
+    b.x1 = end(ox, p->stride_w, p->pad_left, p->kw, in->w);
+    return b;
+}
+
+typedef int32_t reduce_fn(const struct sdfa_tensor *in, const int8_t *at, const struct box *b);
+
+static int32_t reduce_mean(const struct sdfa_tensor *in, const int8_t *at, const struct box *b) {
+    int32_t sum = 0, n = (int32_t)((b->y1 - b->y0) * (b->x1 - b->x0));
+    for (uint32_t y = b->y0; y < b->y1; y++)
+        for (uint32_t x = b->x0; x < b->x1; x++)
+            sum += at[(y * in->w + x) * in->c];
+    return sum > 0 ? (sum + n / 2) / n : (sum - n / 2) / n;
+}
+
+static int32_t reduce_max(const struct sdfa_tensor *in, const int8_t *at, const struct box *b) {
+    int32_t max = -128;
+    for (uint32_t y = b->y0; y < b->y1; y++)
+        for (uint32_t x = b->x0; x < b->x1; x++) {
+            int32_t v = at[(y * in->w + x) * in->c];
+            max = v > max ? v : max;
+        }
+    return max;
+}
+
+static void run_pool(const struct sdfa *s, const struct sdfa_op *op, reduce_fn *reduce) {
+    const struct sdfa_pool_op *p = (const struct sdfa_pool_op *)op;
+    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *t = sdfa_tensor_at(s, op->out);
+    const int8_t *picture = sdfa_values(s, op->in);
+    int8_t *out = sdfa_values(s, op->out);
+    for (uint32_t y = 0; y < t->h; y++)
+        for (uint32_t x = 0; x < t->w; x++) {
+            struct box b = window(p, in, y, x);
+            for (uint32_t c = 0; c < t->c; c++)
+                *out++ = (int8_t)sdfa_clamp(reduce(in, picture + c, &b), p->act_min, p->act_max);
+        }
+}
+
+static void run_mean(const struct sdfa *s, const struct sdfa_op *op) {
+    run_pool(s, op, reduce_mean);
+}
+
+static void run_max(const struct sdfa *s, const struct sdfa_op *op) {
+    run_pool(s, op, reduce_max);
+}
+
+const struct sdfa_kernel sdfa_kernel_avgpool = {SDFA_AVGPOOL, sizeof(struct sdfa_pool_op), check, run_mean};
+const struct sdfa_kernel sdfa_kernel_maxpool = {SDFA_MAXPOOL, sizeof(struct sdfa_pool_op), check, run_max};

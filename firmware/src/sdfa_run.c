@@ -1,0 +1,20 @@
+/* Inference: the operations of the image, one after the other. */
+#include "sdfa_internal.h"
+
+int8_t *sdfa_input(const struct sdfa *s) {
+    return sdfa_values(s, s->input);
+}
+
+const int8_t *sdfa_output(const struct sdfa *s) {
+    return sdfa_values(s, s->output);
+}
+
+void sdfa_run(struct sdfa *s) {
+    const uint8_t *at = s->ops;
+    for (uint32_t i = 0; i < s->op_n; i++) {
+        const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
+        sdfa_find_kernel(s->kernels, op->kind)->run(s, op);
+        at += op->len;
+    }
+    s->ready = 1;
+}

@@ -1,0 +1,145 @@
+/* One learning step (SPEC.md 3.2 - 3.4): deltas from the old weights, then updates in place. */
+#include "sdfa_internal.h"
+
+#define WEIGHT_MAX 127
+#define BIAS_MAX   (1 << 30)
+
+/* A layer while its rows are updated. */
+struct rows {
+    const struct sdfa_layer *layer;
+    const struct sdfa_dense_op *op;
+    const struct sdfa_ratio *ratio;
+    const int8_t *input;
+    int32_t zero_point;
+    struct sdfa_rate rate;
+};
+
+static struct rows rows_of(const struct sdfa *s, uint32_t l) {
+    struct rows r;
+    r.layer = sdfa_layer_at(s, l);
+    r.op = sdfa_layer_op(s, l);
+    r.ratio = (const struct sdfa_ratio *)(const void *)(s->data + r.layer->ratio);
+    r.input = sdfa_values(s, r.op->op.in);
+    r.zero_point = sdfa_tensor_at(s, r.op->op.in)->zero_point;
+    r.rate = sdfa_normalize_rate(s->rate_q24);
+    return r;
+}
+
+/* Step of a row per unit of activation, Q16, rounded stochastically; 0: leave the row alone. */
+static int32_t row_step(struct sdfa *s, const struct rows *r, uint32_t i, int32_t delta) {
+    int32_t shift = sdfa_row_shift(r->layer, r->rate.exp, r->ratio[i].exp);
+    int32_t full = delta * (int32_t)((r->rate.mant * r->ratio[i].mant) >> 17);
+    if (r->ratio[i].mant == 0 || shift > 30)
+        return 0;
+    return ((int32_t)(sdfa_random(&s->random) >> (32 - shift)) - full) >> shift;
+}
+
+/* Change of the bias in its own units, rounded stochastically. */
+static int64_t bias_step(struct sdfa *s, const struct sdfa_layer *layer, int32_t step) {
+    uint32_t shift = (uint32_t)(16 - layer->bias_exp);
+    uint64_t random = sdfa_random(&s->random);
+    uint64_t dither = shift <= 32 ? (random << shift) >> 32 : random << (shift - 32);
+    return ((int64_t)step * layer->bias_mant + (int64_t)dither) >> shift;
+}
+
+/* One weight. Returns its change. */
+static int32_t update_weight(struct sdfa *s, int8_t *w, int32_t step, int32_t activation, uint32_t random) {
+    int32_t change = (step * activation + (int32_t)(random & 0xffffu)) >> 16, v = *w + change;
+    if (change == 0)
+        return 0;
+    if (v > WEIGHT_MAX || v < -WEIGHT_MAX) {
+        s->stats.saturated_weights++;
+        v = v > 0 ? WEIGHT_MAX : -WEIGHT_MAX;
+    }
+    change = v - *w;
+    *w = (int8_t)v;
+    s->stats.moved += (uint32_t)(change < 0 ? -change : change);
+    return change;
+}
+
+/* All weights of a row. Returns the sum of the changes. */
+static int32_t update_weights(struct sdfa *s, const struct rows *r, int8_t *w, int32_t step) {
+    uint32_t random = 0, sum = 0;
+    for (uint32_t j = 0; j < r->op->in_n; j++) {
+        static const uint8_t lane[4] = {0, 8, 16, 24};
+        uint32_t turn = lane[j & 3u];
+        if (turn == 0)
+            random = sdfa_random(&s->random);
+        sum += (uint32_t)update_weight(s, w + j, step, r->input[j] - r->zero_point,
+                                       turn ? random >> turn | random << (32u - turn) : random);
+    }
+    return (int32_t)sum;
+}
+
+static void update_row(struct sdfa *s, const struct rows *r, uint32_t i, int32_t step) {
+    sdfa_i32 *bias = (sdfa_i32 *)(void *)(s->tail_ram + r->op->bias) + i;
+    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + i * r->op->in_n;
+    int64_t b = bias_step(s, r->layer, step);
+    b += *bias - (int64_t)r->zero_point * update_weights(s, r, w, step);
+    if (b > BIAS_MAX || b < -BIAS_MAX) {
+        s->stats.saturated_weights++;
+        b = b > 0 ? BIAS_MAX : -BIAS_MAX;
+    }
+    *bias = (int32_t)b;
+}
+
+static void update_layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
+    const struct rows r = rows_of(s, l);
+    for (uint32_t i = 0; i < r.op->out_n; i++) {
+        int32_t step;
+        if (d[i] == 0)
+            continue;
+        s->stats.weights_nonzero += r.op->in_n;
+        step = row_step(s, &r, i, d[i]);
+        if (step == 0)
+            continue;
+        s->stats.weights_updated += r.op->in_n;
+        update_row(s, &r, i, step);
+    }
+}
+
+/* f': no error passes an output that stands at a clamp. */
+static void mask_deltas(struct sdfa *s, uint32_t l, sdfa_i16 *d) {
+    const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
+    const int8_t *out = sdfa_values(s, op->op.out);
+    for (uint32_t i = 0; i < op->out_n; i++) {
+        if (out[i] >= op->act_max)
+            s->stats.saturated_activations++;
+        if (out[i] >= op->act_max || out[i] <= op->act_min)
+            d[i] = 0;
+    }
+}
+
+static void count_logits(struct sdfa *s, uint32_t l) {
+    const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
+    const int8_t *out = sdfa_values(s, op->op.out);
+    for (uint32_t i = 0; i < op->out_n; i++)
+        s->stats.saturated_logits += out[i] == -128 || out[i] == 127;
+}
+
+int sdfa_step(struct sdfa *s, const void *answer) {
+    const struct sdfa_learning *g = sdfa_learning_of(s);
+    sdfa_i16 *d, *buffer;
+    uint32_t l, turn;
+    if (!s->tail_ram)
+        return SDFA_ERR_FROZEN;
+    if (!s->ready)
+        return SDFA_ERR_ORDER;
+    s->ready = 0;
+    s->stats.steps++;
+    d = (sdfa_i16 *)(void *)(s->arena + g->error);
+    buffer = (sdfa_i16 *)(void *)(s->arena + g->delta);
+    turn = sdfa_delta_len(s);
+    count_logits(s, g->layer_n - 1u);
+    if (!s->kernels->loss[g->loss]->error(s, d, answer))
+        return SDFA_ERR_OK;
+    for (l = g->layer_n - 1u; l > 0; l--) {
+        sdfa_i16 *below = buffer + ((l & 1u) && g->layer_n > 2 ? turn : 0u);
+        s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP]->deltas(s, l - 1, below, d);
+        mask_deltas(s, l - 1, below);
+        update_layer(s, l, d);
+        d = below;
+    }
+    update_layer(s, 0, d);
+    return SDFA_ERR_OK;
+}
