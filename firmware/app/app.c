@@ -139,13 +139,6 @@ static bool do_run(uint32_t len) {
     return stream(len, app.net.input_len, app.net.output_len, output_next);
 }
 
-/* 0 if the model classifies, and so learns from labels; else why not. sdfa_class answers that before any run. */
-static int labels_status(void) {
-    int32_t class = sdfa_class(&app.net);
-
-    return class < 0 ? (int)class : (int)SDFA_ERR_OK;
-}
-
 static bool class_next(void) {
     if (!run_next())
         return false;
@@ -154,9 +147,7 @@ static bool class_next(void) {
 }
 
 static bool do_classify(uint32_t len) {
-    int status = labels_status();
-
-    return status ? refuse(status, len) : stream(len, app.net.input_len, 2, class_next);
+    return app.net.class_n ? stream(len, app.net.input_len, 2, class_next) : refuse(SDFA_ERR_FROZEN, len);
 }
 
 static bool learn_next(void) {
@@ -168,6 +159,13 @@ static bool learn_next(void) {
     guess = (uint32_t)sdfa_class(&app.net);
     write_u16(sdfa_learn(&app.net, get_u16(label)) ? APP_NO_CLASS : guess);
     return true;
+}
+
+/* 0 if the model learns from labels; else why not. Any other error comes before that of a label that cannot be. */
+static int labels_status(void) {
+    int status = sdfa_learn(&app.net, UINT32_MAX);
+
+    return status == SDFA_ERR_LABEL ? (int)SDFA_ERR_OK : status;
 }
 
 static bool do_learn(uint32_t len) {

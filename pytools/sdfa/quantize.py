@@ -66,6 +66,7 @@ class QOp:
     weight_tensor: int = -1
     bias_tensor: int = -1
     macs: int = 0
+    activation: str = "NONE"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +115,14 @@ class _Lowering:
                 "quantize it with calibration data first (TFLiteConverter, TFLITE_BUILTINS_INT8, int8 input and output)"
             )
         if min(t.shape, default=1) < 1 or int(np.prod(t.shape, dtype=np.int64)) > 1 << 26:
-            raise SdfaError(f"tensor {t.name!r} has shape {t.shape}: every size must be at least 1, and all within 64 MB")
+            raise SdfaError(
+                f"tensor {t.name!r} has shape {t.shape}: every size must be at least 1, and all within 64 MB"
+            )
         scale, zero_point = float(t.scale[0]), int(t.zero_point[0])
         if not (np.isfinite(scale) and scale > 0) or not -128 <= zero_point <= 127:
-            raise SdfaError(f"tensor {t.name!r} has scale {scale} and zero point {zero_point}: not a sound int8 tensor")
+            raise SdfaError(
+                f"tensor {t.name!r} has scale {scale} and zero point {zero_point}: not a sound int8 tensor"
+            )
         h, w, c = _cells(t.shape)
         if h > 65535 or w > 65535:
             raise SdfaError(f"tensor {t.name!r} has shape {t.shape}: height and width go up to 65535")
@@ -133,7 +138,9 @@ class _Lowering:
         if t.data is None:
             raise _refuse(op, f"input {slot} ({t.name!r}) must be a constant")
         if t.dtype != dtype:
-            raise _refuse(op, f"constant {t.name!r} is {t.dtype}, only {dtype} is supported: quantize to full int8")
+            raise _refuse(
+                op, f"constant {t.name!r} is {t.dtype}, only {dtype} is supported: quantize to full int8"
+            )
         return t
 
     def bias(self, op: Op, n: int) -> Int32Array:
@@ -146,7 +153,7 @@ class _Lowering:
         return data.reshape(n).astype(np.int32)
 
     def activation_range(self, op: Op, out: QTensor) -> dict[str, int]:
-        name = str(op.options.get("activation", "NONE"))
+        name = _activation(op)
         bounds = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
         if name not in bounds:
             raise _refuse(op, f"fused activation {name} is not supported; supported: {', '.join(bounds)}")
@@ -163,8 +170,14 @@ def _level(out: QTensor, real: float | None) -> int | None:
 
 
 def _weight_scales(op: Op, w: Tensor, n: int) -> npt.NDArray[np.float64]:
-    if w.scale.size not in (1, n) or np.any(w.zero_point != 0) or not np.all(np.isfinite(w.scale) & (w.scale >= 0)):
-        raise _refuse(op, f"weights {w.name!r} must have zero point 0 and one scale, or one per output channel")
+    if (
+        w.scale.size not in (1, n)
+        or np.any(w.zero_point != 0)
+        or not np.all(np.isfinite(w.scale) & (w.scale >= 0))
+    ):
+        raise _refuse(
+            op, f"weights {w.name!r} must have zero point 0 and one scale, or one per output channel"
+        )
     return np.broadcast_to(w.scale.astype(np.float64), (n,)).copy()
 
 
@@ -174,7 +187,11 @@ def _requantization(reals: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int3
 
 
 def _channels(
-    weights: Int8Array, bias: Int32Array, scale: npt.NDArray[np.float64], reals: npt.NDArray[np.float64], axis: int
+    weights: Int8Array,
+    bias: Int32Array,
+    scale: npt.NDArray[np.float64],
+    reals: npt.NDArray[np.float64],
+    axis: int,
 ) -> Channels:
     """axis: the output channel's dimension in `weights`."""
     mult, shift = _requantization(reals)
@@ -207,7 +224,9 @@ def _window_fields(op: Op, a: QTensor, out: QTensor, kh: int, kw: int) -> dict[s
 
 def _picture(op: Op, t: QTensor) -> None:
     if len(t.shape) != 4 or t.shape[0] != 1:
-        raise _refuse(op, f"{t.name!r} has shape {t.shape}: a picture of shape (1, height, width, channels) is needed")
+        raise _refuse(
+            op, f"{t.name!r} has shape {t.shape}: a picture of shape (1, height, width, channels) is needed"
+        )
 
 
 def _lower_conv(low: _Lowering, op: Op) -> QOp:
@@ -224,14 +243,34 @@ def _lower_conv(low: _Lowering, op: Op) -> QOp:
     else:
         fits = w.shape[0] == n and w.shape[3] == ta.c
     if not fits:
-        raise _refuse(op, f"weights of shape {w.shape} do not fit {ta.c} input and {n} output channels (no grouped convolution)")
+        raise _refuse(
+            op,
+            f"weights of shape {w.shape} do not fit {ta.c} input and {n} output channels (no grouped convolution)",
+        )
     fields = _window_fields(op, ta, to, w.shape[1], w.shape[2]) | low.activation_range(op, to)
     scale = _weight_scales(op, w, n)
     weights = w.data.astype(np.int8)
     reals = ta.scale * scale / to.scale
-    channels = _channels(weights[0] if depthwise else weights, low.bias(op, n), scale, reals, 2 if depthwise else 0)
+    channels = _channels(
+        weights[0] if depthwise else weights, low.bias(op, n), scale, reals, 2 if depthwise else 0
+    )
     macs = to.h * to.w * int(weights.size)
-    return QOp("depthwise" if depthwise else "conv", op.place, (a,), o, fields, channels, op.inputs[1], _bias_slot(op), macs)
+    return QOp(
+        "depthwise" if depthwise else "conv",
+        op.place,
+        (a,),
+        o,
+        fields,
+        channels,
+        op.inputs[1],
+        _bias_slot(op),
+        macs,
+        _activation(op),
+    )
+
+
+def _activation(op: Op) -> str:
+    return str(op.options.get("activation", "NONE"))
 
 
 def _bias_slot(op: Op) -> int:
@@ -256,7 +295,18 @@ def _lower_dense(low: _Lowering, op: Op) -> QOp:
         reals = ta.scale * scale / to.scale
     channels = _channels(w.data.astype(np.int8), low.bias(op, n), scale, reals, 0)
     fields = {"in_n": k, "out_n": n, "rows": rows} | low.activation_range(op, to)
-    return QOp("dense", op.place, (a,), o, fields, channels, op.inputs[1], _bias_slot(op), rows * n * k)
+    return QOp(
+        "dense",
+        op.place,
+        (a,),
+        o,
+        fields,
+        channels,
+        op.inputs[1],
+        _bias_slot(op),
+        rows * n * k,
+        _activation(op),
+    )
 
 
 def _lower_pool(low: _Lowering, op: Op) -> QOp:
@@ -292,7 +342,9 @@ def _lower_softmax(low: _Lowering, op: Op) -> QOp:
     a, o = low.tensor(op.inputs[0]), low.tensor(op.outputs[0])
     ta, to = low.tensors[a], low.tensors[o]
     if to.scale != 1 / 256 or to.zero_point != -128:
-        raise _refuse(op, "output must be quantized with scale 1/256 and zero point -128, as converters write it")
+        raise _refuse(
+            op, "output must be quantized with scale 1/256 and zero point -128, as converters write it"
+        )
     if ta.c > 4095 or (ta.h, ta.w, ta.c) != (to.h, to.w, to.c):
         raise _refuse(op, f"shape {ta.shape} is not supported: at most 4095 classes")
     real = min(float(op.options.get("beta", 1.0)) * ta.scale * (1 << 26), (1 << 31) - 1.0)

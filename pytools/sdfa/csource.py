@@ -1,0 +1,112 @@
+"""An image as C source: the same bytes, the sizes as macros, and the table of kernels that the linker needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from sdfa.errors import SdfaError
+from sdfa.image_reader import Image
+from sdfa.records import FEEDBACKS, LOSSES
+
+
+@dataclass(frozen=True)
+class CSource:
+    header: str
+    source: str
+
+
+def c_name(name: str) -> str:
+    """A model's name as a C identifier. SdfaError when nothing is left of it."""
+    ident = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
+    if not ident or ident[0].isdigit():
+        raise SdfaError(
+            f"{name!r} does not make a C name; give one with --name (letters, digits, underscores)"
+        )
+    return ident
+
+
+def _kernel_names(image: Image) -> list[str]:
+    return sorted({kind for kind, _ in image.ops})
+
+
+def _tensor_len(image: Image, i: int) -> int:
+    t = image.tensors[i]
+    return int(t["h"]) * int(t["w"]) * int(t["c"])
+
+
+def _header(name: str, image: Image) -> str:
+    upper = name.upper()
+    head = image.header
+    sizes = {
+        "IMAGE_LEN": head["image_len"], "ARENA_LEN": head["arena_len"], "TAIL_LEN": head["tail_len"],
+        "INPUT_LEN": _tensor_len(image, head["input"]), "OUTPUT_LEN": _tensor_len(image, head["output"]),
+    }  # fmt: skip
+    lines = [f"#define {upper}_{key} {value}u" for key, value in sizes.items()]
+    return f"""/* Made by `pytools export` from {image.meta.get("source", "a model")}. Do not edit. */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include "sdfa.h"
+
+#if SDFA_API_VERSION != 1 || SDFA_IMAGE_VERSION != {image.header["version"]}
+#error "{name} was exported for another version of sdfa: run pytools export again"
+#endif
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* RAM: {upper}_ARENA_LEN + {upper}_TAIL_LEN + sizeof(struct sdfa) bytes, and the stack. */
+{chr(10).join(lines)}
+
+extern const uint32_t {name}_image[{upper}_IMAGE_LEN / 4];
+extern const struct sdfa_kernels {name}_kernels;
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _words(data: bytes) -> str:
+    words = np.frombuffer(data, "<u4")
+    rows = (words[i : i + 8] for i in range(0, len(words), 8))
+    return "\n".join("    " + " ".join(f"0x{w:08x}," for w in row) for row in rows)
+
+
+def _rules(image: Image) -> tuple[str, str]:
+    """Initialisers of the loss and the feedback slots."""
+    losses, feedbacks = ["0", "0"], ["0", "0"]
+    if image.learning is not None:
+        loss = int(image.learning["loss"])
+        losses[loss] = f"&sdfa_loss_{LOSSES[loss]}"
+        bp = FEEDBACKS[int(image.learning["feedback"])] == "bp"
+        if len(image.layers) > 1:
+            feedbacks[int(bp)] = "&sdfa_feedback_bp" if bp else "&sdfa_feedback_table"
+    return ", ".join(losses), ", ".join(feedbacks)
+
+
+def write_csource(name: str, image: Image, data: bytes) -> CSource:
+    """name: a C identifier; data: the bytes of `image`, a multiple of 4 long."""
+    kernels = "\n".join(f"    &sdfa_kernel_{kind}," for kind in _kernel_names(image))
+    losses, feedbacks = _rules(image)
+    source = f"""/* Made by `pytools export` from {image.meta.get("source", "a model")}. Do not edit. */
+#include "{name}.h"
+
+static const struct sdfa_kernel *const kernels[] = {{
+{kernels}
+}};
+
+const struct sdfa_kernels {name}_kernels = {{
+    kernels, sizeof kernels / sizeof kernels[0], {{{losses}}}, {{{feedbacks}}}}};
+
+const uint32_t {name}_image[{name.upper()}_IMAGE_LEN / 4] = {{
+{_words(data)}
+}};
+"""
+    return CSource(_header(name, image), source)

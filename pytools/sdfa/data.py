@@ -1,0 +1,192 @@
+"""Samples to learn from: scikit-learn's digits, the digits seen by a changed sensor, a user's .npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.errors import SdfaError
+
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
+Change = Callable[[Float32Array], Float32Array]
+
+DIGITS_SHAPE = (8, 8, 1)
+_SPLIT_SEED = 1797
+_TEST_EVERY = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images x float32[n, 8, 8, 1] in 0 ... 1 and their labels y int64[n]."""
+
+    x: Float32Array
+    y: Int64Array
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """x int8[n, *input] (already quantized) or float32[n, *input]; y labels int64[n] or targets float32[n, m]."""
+
+    x: npt.NDArray[np.int8] | Float32Array
+    y: Int64Array | Float32Array
+
+
+def load_digits() -> tuple[Split, Split]:
+    """scikit-learn's 1797 handwritten digits: 1437 to train and 360 to test, stratified, always the same."""
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise SdfaError("scikit-learn is needed for the digits: pip install 'sdfa[demo]'") from None
+    found = datasets.load_digits()
+    x = (found.images / 16).astype(np.float32).reshape(-1, *DIGITS_SHAPE)
+    y = found.target.astype(np.int64)
+    train, test = _split(y)
+    return Split(x[train], y[train]), Split(x[test], y[test])
+
+
+def _split(y: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Indices of the training and of the test samples, each in random order; y int64[n].
+
+    Made from the raw words of a bit generator, whose sequence no version of numpy may change.
+    """
+    key = np.random.PCG64(_SPLIT_SEED).random_raw(len(y))
+    by_class = np.lexsort((key, y))
+    in_test = np.zeros(len(y), bool)
+    in_test[by_class[::_TEST_EVERY]] = True
+    order = np.argsort(key)
+    return order[~in_test[order]], order[in_test[order]]
+
+
+def _shift(x: Float32Array) -> Float32Array:
+    """Two pixels to the right; black comes in."""
+    out = np.zeros_like(x)
+    out[:, :, 2:] = x[:, :, :-2]
+    return out
+
+
+def _mirror(x: Float32Array) -> Float32Array:
+    """Left and right exchanged."""
+    return np.ascontiguousarray(x[:, :, ::-1])
+
+
+def _rot90(x: Float32Array) -> Float32Array:
+    """A quarter turn, counterclockwise."""
+    return np.ascontiguousarray(np.rot90(x, axes=(1, 2)))
+
+
+def _invert(x: Float32Array) -> Float32Array:
+    """Black and white exchanged."""
+    return 1 - x
+
+
+# name -> what a changed sensor does to images float32[n, H, W, C] in 0 ... 1
+DOMAINS: dict[str, Change] = {"shift": _shift, "mirror": _mirror, "rot90": _rot90, "invert": _invert}
+
+
+def change_sensor(x: Float32Array, name: str) -> Float32Array:
+    """Images float32[n, H, W, C] in 0 ... 1 as the changed sensor `name` (a key of DOMAINS) sees them; same shape."""
+    change = DOMAINS.get(name)
+    if change is None:
+        raise SdfaError(f"there is no changed sensor {name!r}; known are {', '.join(DOMAINS)}")
+    if x.ndim != 4 or (name == "rot90" and x.shape[1] != x.shape[2]):
+        form = "(n, H, H, C)" if name == "rot90" else "(n, H, W, C)"
+        raise SdfaError(f"sensor {name} changes images of shape {form}, not {x.shape}; reshape them first")
+    return change(x)
+
+
+def load_samples(path: Path, *, input_shape: tuple[int, ...], classes: int | None) -> Samples:
+    """The arrays x and y of a .npz file, checked; raises SdfaError.
+
+    input_shape: of one sample. classes: number of labels; None means that y holds targets, one row per sample.
+    """
+    x, y = _read(path)
+    if y.shape[:1] != x.shape[:1]:
+        raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
+    samples = _inputs(path, x, input_shape)
+    return Samples(samples, _targets(path, y) if classes is None else _labels(path, y, classes))
+
+
+def _read(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    save = "save the samples with np.savez(path, x=x, y=y)"
+    if not path.is_file():
+        raise SdfaError(f"{path}: there is no such file; {save}")
+    if not zipfile.is_zipfile(path):
+        raise SdfaError(f"{path} is not a .npz file; {save}")
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            missing = [name for name in ("x", "y") if name not in found.files]
+            if not missing:
+                return found["x"], found["y"]
+            have = ", ".join(found.files) or "nothing"
+    except Exception as error:  # damage shows as one of a dozen kinds, from zipfile, zlib, ast and numpy
+        reason = "it holds Python objects" if "llow_pickle" in str(error) else "it is damaged"
+        raise SdfaError(f"{path} cannot be read: {reason}; {save}, both arrays of numbers") from None
+    raise SdfaError(f"{path} has no array {' and no array '.join(missing)} (it has {have}); {save}")
+
+
+def _inputs(
+    path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]
+) -> npt.NDArray[np.int8] | Float32Array:
+    """x as int8 or float32 of shape (n, *input_shape), n >= 1."""
+    if x.shape[1:] != input_shape or x.ndim == 0:
+        raise SdfaError(
+            f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x"
+        )
+    if len(x) == 0:
+        raise SdfaError(f"{path}: x is empty; give at least one sample")
+    if x.dtype == np.int8:
+        return x
+    if x.dtype.kind != "f":
+        raise SdfaError(
+            f"{path}: x is {x.dtype}, which may be raw or scaled; give float32 in the units the model was trained on, "
+            "or int8 quantized as the model's input"
+        )
+    return _finite(path, "x", x)
+
+
+def _batch(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(['n', *map(str, shape)])})"
+
+
+def _finite(path: Path, name: str, values: npt.NDArray[Any]) -> Float32Array:
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(single))
+    if len(bad):
+        at = ", ".join(map(str, bad[0]))
+        raise SdfaError(
+            f"{path}: {name} has {len(bad)} values that are not finite, the first at {name}[{at}]; drop those samples"
+        )
+    return single
+
+
+def _labels(path: Path, y: npt.NDArray[Any], classes: int) -> Int64Array:
+    """y as int64[n] in 0 ... classes - 1."""
+    if y.ndim != 1:
+        raise SdfaError(
+            f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample"
+        )
+    if y.dtype.kind not in "iu":
+        raise SdfaError(f"{path}: y is {y.dtype}, but labels are integers; save y.astype('int64')")
+    bad = np.flatnonzero((y < 0) | (y >= classes))
+    if len(bad):
+        raise SdfaError(
+            f"{path}: y[{bad[0]}] is {y[bad[0]]}, but the model's labels are 0 ... {classes - 1}; renumber the labels"
+        )
+    return y.astype(np.int64)
+
+
+def _targets(path: Path, y: npt.NDArray[Any]) -> Float32Array:
+    """y as finite float32[n, m], m >= 1."""
+    if y.ndim != 2 or y.shape[1] == 0:
+        raise SdfaError(f"{path}: y has the shape {y.shape}, but targets need (n, outputs); reshape y")
+    if y.dtype.kind not in "fiu":
+        raise SdfaError(f"{path}: y is {y.dtype}, but targets are numbers; save y.astype('float32')")
+    return _finite(path, "y", y)

@@ -1,0 +1,325 @@
+"""A model on a target, with typed questions and answers. Each method runs one batch on a fresh machine."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.errors import SdfaError
+from sdfa.graph import Int8Array
+from sdfa.records import HEADER
+from sdfa.targets.base import Reply, Request, Target
+from sdfa.targets.codes import error_value, request_code, status_text
+
+ClassArray = npt.NDArray[np.uint16]
+Int16Array = npt.NDArray[np.int16]
+IntArray = npt.NDArray[np.integer[Any]]
+
+_LEAVE = 0xFFFFFFFF
+_NO_CLASS = 0xFFFF
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the target says about the opened model; lengths in bytes. class_n: 0 if nothing learns."""
+
+    arena_len: int
+    tail_len: int
+    state_len: int
+    input_len: int
+    output_len: int
+    class_n: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    """struct sdfa_stats, in the order of SPEC.md 3.5."""
+
+    steps: int
+    correct: int
+    loss: int
+    weights_nonzero: int
+    weights_updated: int
+    moved: int
+    saturated_weights: int
+    saturated_activations: int
+    saturated_logits: int
+
+
+@dataclass(frozen=True)
+class State:
+    """stats: since the model was opened. random: the generator's state. The rest as the device uses it."""
+
+    stats: Stats
+    random: int
+    rate_q24: int
+    tau_q15: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """stack_len: most bytes of stack used, the batch program's included; 0 if the target cannot know.
+
+    pool_len: bytes that the target has for arena and tail; on the host, bytes that it gave.
+    """
+
+    stack_len: int
+    pool_len: int
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """x: int8 (n, *input)."""
+
+    x: Int8Array
+
+
+@dataclass(frozen=True, eq=False)
+class Classify:
+    """x: int8 (n, *input)."""
+
+    x: Int8Array
+
+
+@dataclass(frozen=True, eq=False)
+class Learn:
+    """One step per sample. x: int8 (n, *input); y: integers (n,), classes."""
+
+    x: Int8Array
+    y: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class LearnTarget:
+    """One step per sample. x: int8 (n, *input); targets: int16 (n, outputs), as for sdfa_learn_target."""
+
+    x: Int8Array
+    targets: Int16Array
+
+
+@dataclass(frozen=True)
+class Set:
+    """None leaves a value as it is. rate_q24: 1 ... ; tau_q15: 0 ... 32767; seed: 0 ... 2^32 - 2."""
+
+    rate_q24: int | None = None
+    tau_q15: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Back to the factory weights."""
+
+
+Stage = Run | Classify | Learn | LearnTarget | Set | Reset
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """The answers to a list of stages.
+
+    outputs: one int8 (n, output_len) per Run. classes: one uint16 (n,) per Classify.
+    guesses: one uint16 (n,) per Learn, the class before each sample's step.
+    states: one per Learn and LearnTarget, as it was after that stage. state, tail, memory: at the end.
+    tail: the bytes of the trainable tail, empty if nothing learns.
+    """
+
+    info: Info
+    outputs: tuple[Int8Array, ...]
+    classes: tuple[ClassArray, ...]
+    guesses: tuple[ClassArray, ...]
+    states: tuple[State, ...]
+    state: State
+    tail: bytes
+    memory: Memory
+
+
+@dataclass(frozen=True, eq=False)
+class LearnResult:
+    """guesses, stats: of all epochs together. classes: of the evaluation data, empty if there is none."""
+
+    classes_before: ClassArray
+    classes_after: ClassArray
+    guesses: ClassArray
+    stats: Stats
+    random: int
+    tail: bytes
+    stack_len: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """target: where it runs. image: the bytes of a .sdfa file.
+
+    Every method raises SdfaError when the target refuses the image or a request, or cannot run.
+    """
+
+    target: Target
+    image: bytes
+
+    def info(self) -> Info:
+        return self.session([]).info
+
+    def run(self, x: Int8Array) -> Int8Array:
+        """x: int8 (n, *input). Returns int8 (n, output_len), the bytes of each output tensor."""
+        return self.session([Run(x)]).outputs[0]
+
+    def classify(self, x: Int8Array) -> ClassArray:
+        """x: int8 (n, *input). The largest logit of each sample; only for models that learn from labels."""
+        return self.session([Classify(x)]).classes[0]
+
+    def learn(
+        self,
+        x: Int8Array,
+        y: IntArray,
+        *,
+        settings: Set | None = None,
+        epochs: int = 1,
+        x_eval: Int8Array | None = None,
+    ) -> LearnResult:
+        """Learns the samples in their order, `epochs` times. For more, see session."""
+        evaluation = [] if x_eval is None else [Classify(x_eval)]
+        s = self.session([settings or Set(), *evaluation, *[Learn(x, y)] * epochs, *evaluation])
+        none = np.empty(0, np.uint16)
+        return LearnResult(
+            classes_before=s.classes[0] if s.classes else none,
+            classes_after=s.classes[-1] if s.classes else none,
+            guesses=np.concatenate([none, *s.guesses]),
+            stats=s.state.stats,
+            random=s.state.random,
+            tail=s.tail,
+            stack_len=s.memory.stack_len,
+        )
+
+    def session(self, stages: Sequence[Stage]) -> Session:
+        """All stages, one after the other, in one batch."""
+        requests = [_request("OPEN")]
+        for stage in stages:
+            requests.append(_encode(stage))
+            requests += [_request("STATE")] if isinstance(stage, (Learn, LearnTarget)) else []
+        requests += [_request(name) for name in ("STATE", "TAIL", "MEMORY")]
+        replies = self.target.execute(self.image, requests)
+        memory = Memory(*_u32s(_accept(self.target, "MEMORY", replies[-1])))
+        info = self._open(replies[0], memory)
+        return _decode(self.target, info, memory, stages, replies[1:-1])
+
+    def _open(self, reply: Reply, memory: Memory) -> Info:
+        if reply.status in (error_value("ARENA"), error_value("TAIL")) and len(self.image) >= HEADER.itemsize:
+            header = np.frombuffer(self.image, HEADER, 1)[0]
+            need = f"{header['arena_len']} + {header['tail_len']} bytes of RAM (arena + tail)"
+            raise SdfaError(f"{self.target.name}: the model needs {need}, there are {memory.pool_len}")
+        return Info(*_u32s(_accept(self.target, "OPEN", reply)))
+
+
+def _request(name: str, payload: bytes = b"") -> Request:
+    return Request(request_code(name), payload)
+
+
+def _accept(target: Target, what: str, reply: Reply) -> bytes:
+    if reply.status != 0:
+        raise SdfaError(f"{target.name}: {what.lower()}: {status_text(reply.status)}")
+    return reply.payload
+
+
+def _u32s(payload: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(payload) // 4}I", payload)
+
+
+def _state(payload: bytes) -> State:
+    values = struct.unpack("<2I4Q6I", payload)
+    n = len(fields(Stats))
+    return State(Stats(*values[:n]), *values[n:])
+
+
+def _rows(x: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]:
+    """(n, bytes of a sample). SdfaError unless x holds samples of this type."""
+    if x.ndim == 0 or x.dtype != np.dtype(dtype):
+        raise SdfaError(f"samples must be an array of {np.dtype(dtype)}, not {x.dtype} of shape {x.shape}")
+    rows = np.ascontiguousarray(x, dtype).reshape(len(x), int(np.prod(x.shape[1:])))
+    return rows.view(np.uint8)
+
+
+def _labels(y: IntArray) -> npt.NDArray[np.uint8]:
+    if not np.issubdtype(y.dtype, np.integer) or y.ndim != 1:
+        raise SdfaError(f"labels must be a vector of integers, not {y.dtype} of shape {y.shape}")
+    if y.size and not 0 <= int(y.min()) <= int(y.max()) < _NO_CLASS:
+        raise SdfaError(f"labels from {y.min()} to {y.max()}: must be classes, counted from 0")
+    return y.astype("<u2").reshape(-1, 1).view(np.uint8)
+
+
+def _pairs(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8]) -> bytes:
+    if len(x) != len(y):
+        raise SdfaError(f"{len(x)} samples with {len(y)} labels or targets")
+    return np.concatenate([x, y], axis=1).tobytes()
+
+
+def _encode(stage: Stage) -> Request:
+    if isinstance(stage, Run):
+        return _request("RUN", _rows(stage.x, "i1").tobytes())
+    if isinstance(stage, Classify):
+        return _request("CLASSIFY", _rows(stage.x, "i1").tobytes())
+    if isinstance(stage, Learn):
+        return _request("LEARN", _pairs(_rows(stage.x, "i1"), _labels(stage.y)))
+    if isinstance(stage, LearnTarget):
+        return _request("LEARN_TARGET", _pairs(_rows(stage.x, "i1"), _rows(stage.targets, "<i2")))
+    if isinstance(stage, Set):
+        return _request("SET", _encode_set(stage))
+    return _request("RESET")
+
+
+def _encode_set(stage: Set) -> bytes:
+    values = (stage.rate_q24, stage.tau_q15, stage.seed)
+    if any(value is not None and not 0 <= value < _LEAVE for value in values):
+        raise SdfaError(f"{stage}: each value must be in 0 ... 2^32 - 2")
+    return struct.pack("<3I", *(_LEAVE if value is None else value for value in values))
+
+
+def _check_rows(target: Target, info: Info, stage: Stage) -> None:
+    """The target sees one stream of bytes: samples of a wrong length may show only here."""
+    if not isinstance(stage, (Run, Classify, Learn, LearnTarget)):
+        return
+    length = _rows(stage.x, "i1").shape[1]
+    if length != info.input_len:
+        raise SdfaError(f"{target.name}: a sample has {length} values, the model's input {info.input_len}")
+    if isinstance(stage, LearnTarget) and _rows(stage.targets, "<i2").shape[1] != 2 * info.class_n:
+        shape = stage.targets.shape
+        raise SdfaError(f"{target.name}: targets of shape {shape}, the model has {info.class_n} outputs")
+
+
+def _check_guesses(target: Target, info: Info, stage: Learn, guesses: ClassArray) -> None:
+    wrong = np.flatnonzero(guesses == _NO_CLASS)
+    if wrong.size:
+        place = int(wrong[0])
+        what = f"label {stage.y[place]} of sample {place} is out of range"
+        raise SdfaError(f"{target.name}: {what}: the model has {info.class_n} classes")
+
+
+def _decode(
+    target: Target, info: Info, memory: Memory, stages: Sequence[Stage], replies: Sequence[Reply]
+) -> Session:
+    """replies: those to the stages, to STATE and to TAIL."""
+    outputs: list[Int8Array] = []
+    classes: list[ClassArray] = []
+    guesses: list[ClassArray] = []
+    states: list[State] = []
+    rest = iter(replies)
+    for stage in stages:
+        _check_rows(target, info, stage)
+        payload = _accept(target, type(stage).__name__, next(rest))
+        if isinstance(stage, Run):
+            outputs.append(np.frombuffer(payload, np.int8).reshape(len(stage.x), info.output_len))
+        elif isinstance(stage, Classify):
+            classes.append(np.frombuffer(payload, "<u2").astype(np.uint16))
+        elif isinstance(stage, Learn):
+            guesses.append(np.frombuffer(payload, "<u2").astype(np.uint16))
+            _check_guesses(target, info, stage, guesses[-1])
+        if isinstance(stage, (Learn, LearnTarget)):
+            states.append(_state(_accept(target, "STATE", next(rest))))
+    state = _state(_accept(target, "STATE", next(rest)))
+    tail = _accept(target, "TAIL", next(rest)) if info.tail_len else b""
+    return Session(info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory)

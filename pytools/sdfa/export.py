@@ -1,0 +1,260 @@
+"""Model file -> image, C source and report: the stages of the exporter in their order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdfa import __version__
+from sdfa.csource import CSource, c_name, write_csource
+from sdfa.errors import SdfaError
+from sdfa.feedback import Table, jacobians, make_tables, products
+from sdfa.fold import fold_shapes
+from sdfa.graph import FloatArray, Graph, Int8Array
+from sdfa.image import Learning, build_image, frozen_channels, memory_blocks, tail_layout
+from sdfa.image_reader import Image, read_image
+from sdfa.load import read_model
+from sdfa.plan import Plan, plan_memory
+from sdfa.quantize import QGraph, quantize
+from sdfa.tail import Tail, find_tail
+from sdfa.twin.infer import run_until
+
+DEFAULT_RATE = {"softmax_ce": 0.01, "mse": 0.05}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose. None: the default that suits the model.
+
+    train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
+    connections: outputs that each hidden neuron listens to. labels: names of the classes.
+    """
+
+    train_last: int | None = None
+    feedback: str = "aligned"
+    connections: int = 2
+    seed: int = 1
+    rate: float | None = None
+    tau: float | None = None
+    loss: str | None = None
+    labels: tuple[str, ...] = ()
+    calib: Int8Array | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """The result: the image's bytes, the same parsed, C source, report (JSON-able)."""
+
+    name: str
+    data: bytes
+    image: Image
+    csource: CSource
+    report: dict[str, Any]
+
+
+def export_file(path: Path, name: str | None, options: Options) -> Export:
+    """Export a .tflite file. Raises SdfaError."""
+    graph, _ = read_model(path)
+    return export_graph(graph, c_name(name or path.stem), options)
+
+
+def export_graph(graph: Graph, name: str, options: Options) -> Export:
+    """Export a loaded model under a C name."""
+    folded = fold_shapes(graph)
+    qgraph = quantize(folded)
+    learning = make_learning(qgraph, name, options)
+    plan = plan_memory(memory_blocks(qgraph, learning), np.random.default_rng(0))
+    data = build_image(qgraph, plan, learning, make_meta(folded, qgraph, learning, name, options))
+    image = read_image(data, name)
+    csource = write_csource(name, image, data)
+    return Export(name, data, image, csource, make_report(folded, qgraph, plan, learning, image))
+
+
+def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | None:
+    """The learning part, or None when nothing is to learn (or nothing can and nothing was asked for)."""
+    if options.train_last == 0:
+        return None
+    count = 1 if options.feedback == "last" and options.train_last is None else options.train_last
+    tail = find_tail(qgraph, count)
+    if options.feedback == "last":
+        tail = Tail(tail.layers[-1:], tail.softmax)
+    loss = options.loss or ("softmax_ce" if tail.softmax else "mse")
+    _check_loss(tail, loss)
+    tables = _tables(qgraph, name, tail, options)
+    rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
+    tau = (1 / 32 if loss == "softmax_ce" else 0.0) if options.tau is None else options.tau
+    k = tables[0].index.shape[1] if tables else 0
+    return Learning(tail, loss, options.feedback, k, rate, tau, options.seed, tables)
+
+
+def _check_loss(tail: Tail, loss: str) -> None:
+    if loss not in DEFAULT_RATE:
+        raise SdfaError(f"unknown loss {loss!r}; known: {', '.join(DEFAULT_RATE)}")
+    if loss == "mse" and tail.softmax:
+        raise SdfaError(
+            "the model ends in SOFTMAX: its loss is softmax_ce; cut the softmax off to learn with mse"
+        )
+    if loss == "softmax_ce" and tail.layers[-1].out_n < 2:
+        raise SdfaError("cross-entropy needs at least 2 outputs; this model has 1: use mse")
+
+
+def _tables(qgraph: QGraph, name: str, tail: Tail, options: Options) -> Sequence[Table]:
+    weights = [layer.real_weights() for layer in tail.layers]
+    js = products(weights)
+    if options.calib is not None and options.feedback == "aligned" and js:
+        js = _calibrated(qgraph, name, tail, options.calib, weights)
+    k = (
+        min(options.connections, tail.layers[-1].out_n)
+        if options.connections == Options.connections
+        else options.connections
+    )
+    return make_tables(options.feedback, js, k, np.random.default_rng(options.seed))
+
+
+def _calibrated(
+    qgraph: QGraph, name: str, tail: Tail, calib: Int8Array, weights: Sequence[FloatArray]
+) -> list[FloatArray]:
+    """Mean Jacobians over calibration inputs: the integer twin runs a forward-only image to see which neurons are active."""
+    plan = plan_memory(memory_blocks(qgraph, None), np.random.default_rng(0))
+    image = read_image(build_image(qgraph, plan, None, {}), name)
+    masks = []
+    for layer in tail.layers[:-1]:
+        out = run_until(image, calib, layer.op + 1, layer.dense.output)
+        masks.append((out > layer.dense.fields["act_min"]) & (out < layer.dense.fields["act_max"]))
+    return jacobians(weights, masks)
+
+
+def make_meta(
+    graph: Graph, qgraph: QGraph, learning: Learning | None, name: str, options: Options
+) -> dict[str, Any]:
+    """The META section: what tools need and the device does not."""
+    end = {"input": qgraph.tensors[qgraph.input], "output": qgraph.tensors[qgraph.output]}
+    meta: dict[str, Any] = {
+        "name": name, "source": graph.name, "source_sha256": graph.sha256, "tool": f"sdfa {__version__}",
+        "labels": list(options.labels), "tail": _tail_meta(graph, learning),
+    }  # fmt: skip
+    for key, t in end.items():
+        meta[key] = {"name": t.name, "shape": list(t.shape), "scale": t.scale, "zero_point": t.zero_point}
+    return meta
+
+
+def _tail_meta(graph: Graph, learning: Learning | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "place": layer.dense.place,
+            "activation": layer.dense.activation,
+            "input_scale": layer.a.scale,
+            "output_scale": layer.out.scale,
+            "weight_scale": layer.channels.scale.tolist(),
+            "weight_off": graph.tensors[layer.dense.weight_tensor].data_off,
+            "bias_off": graph.tensors[layer.dense.bias_tensor].data_off,
+        }
+        for layer in (learning.tail.layers if learning else ())
+    ]
+
+
+def make_report(
+    graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | None, image: Image
+) -> dict[str, Any]:
+    """What the export will cost on the device, and how it learns. Bytes throughout."""
+    return {
+        "name": image.meta["name"], "source": graph.name, "source_sha256": graph.sha256, "tool": image.meta["tool"],
+        "model_id": image.model_id.hex(), "ops": _op_rows(qgraph), "macs": sum(op.macs for op in qgraph.ops),
+        "ram": {
+            "arena": plan.arena_len, "arena_minimum": plan.minimum, "tail": tail_layout(learning).len,
+            "blocks": [{"name": b.name, "off": plan.offsets[b.name], "len": b.len, "first": b.first, "last": b.last}
+                       for b in plan.blocks],
+        },
+        "flash": {"image": int(image.header["image_len"]), "data": len(image.data), "tail": len(image.tail)},
+        "learning": _learning_report(learning),
+        "warnings": _warnings(plan, learning),
+    }  # fmt: skip
+
+
+def _op_rows(qgraph: QGraph) -> list[dict[str, Any]]:
+    rows = []
+    for op in qgraph.ops:
+        weights = 0 if op.channels is None else int(op.channels.weights.size)
+        shapes = [list(qgraph.tensors[i].shape) for i in (*op.inputs, op.output)]
+        rows.append(
+            {
+                "place": op.place,
+                "kind": op.kind,
+                "in": shapes[:-1],
+                "out": shapes[-1],
+                "macs": op.macs,
+                "weights": weights,
+            }
+        )
+    return rows
+
+
+def _learning_report(g: Learning | None) -> dict[str, Any] | None:
+    if g is None:
+        return None
+    layers = [
+        {"place": layer.dense.place, "in": layer.in_n, "out": layer.out_n, "weights": layer.out_n * layer.in_n,
+         "at_127": int((np.abs(layer.channels.weights.astype(np.int64)) >= 127).sum())}
+        for layer in g.tail.layers
+    ]  # fmt: skip
+    table = sum(t.index.size * (1 if g.tail.layers[-1].out_n <= 256 else 2) + t.coef.size for t in g.tables)
+    return {
+        "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "rate": g.rate, "tau": g.tau,
+        "seed": g.seed, "layers": layers, "table_bytes": table,
+        "coverage": [sorted({int(c) for c in t.index[t.coef != 0]}) for t in g.tables],
+    }  # fmt: skip
+
+
+def _warnings(plan: Plan, g: Learning | None) -> list[str]:
+    found = []
+    if plan.arena_len > plan.minimum:
+        found.append(
+            f"the arena is {plan.arena_len - plan.minimum} bytes above its minimum of {plan.minimum}"
+        )
+    for layer in g.tail.layers if g else ():
+        frozen = int(frozen_channels(layer).sum())
+        if frozen:
+            found.append(
+                f"operation {layer.dense.place}: {frozen} channels have no usable weight unit and do not learn"
+            )
+    for t, layer in zip(g.tables, g.tail.layers, strict=False) if g else ():
+        missing = set(range(layer_class_n(g))) - {int(c) for c in t.index[t.coef != 0]}
+        if missing:
+            some = ", ".join(map(str, sorted(missing)[:8])) + (", ..." if len(missing) > 8 else "")
+            found.append(
+                f"operation {layer.dense.place}: no neuron listens to {len(missing)} outputs ({some})"
+            )
+    return found
+
+
+def layer_class_n(g: Learning | None) -> int:
+    """Outputs of the trainable output layer, 0 when nothing learns."""
+    return g.tail.layers[-1].out_n if g else 0
+
+
+def write_files(export: Export, folder: Path) -> list[Path]:
+    """Write NAME.sdfa .c .h .json into a folder that is empty, absent, or holds an earlier export of the same name."""
+    names = [f"{export.name}{ext}" for ext in (".sdfa", ".c", ".h", ".json")]
+    if folder.exists() and not folder.is_dir():
+        raise SdfaError(f"{folder} is a file, not a folder: give another -o")
+    others = (
+        sorted(p.name for p in itertools.islice(folder.iterdir(), 100) if p.name not in names)
+        if folder.exists()
+        else []
+    )
+    if others:
+        raise SdfaError(f"{folder} holds something else ({others[0]}): give an empty or a new folder to -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = [None, export.csource.source, export.csource.header, json.dumps(export.report, indent=1) + "\n"]
+    for name, text in zip(names, texts, strict=True):
+        if text is None:
+            (folder / name).write_bytes(export.data)
+        else:
+            (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in names]

@@ -1,0 +1,273 @@
+"""What firmware/SPEC.md section 1 demands of an image's records, so that nothing behind the reader meets a surprise.
+
+Every check raises Damaged with half a sentence; read_image makes one line of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.records import DENSE_KEEP, DENSE_TAIL, FEEDBACKS, LOSSES, RATIO
+
+Records = npt.NDArray[np.void]
+OpRecord = tuple[str, np.void]
+
+SOFTMAX_MAX = 4095
+CLASSES_MAX = 16384
+# No microcontroller has this much RAM; a damaged image that asks for more must not exhaust the PC's.
+ARENA_MAX = 1 << 28
+
+
+class Damaged(ValueError):
+    """The image breaks a rule of the format."""
+
+
+def need(ok: object, what: str) -> None:
+    """Raise Damaged(what) unless `ok`."""
+    if not ok:
+        raise Damaged(what)
+
+
+def ints(record: np.void, *names: str) -> tuple[int, ...]:
+    """Fields of a record as plain ints, which neither wrap nor warn."""
+    return tuple(int(record[name]) for name in names)
+
+
+def size(tensor: np.void) -> int:
+    """Values of one tensor: h · w · c."""
+    h, w, c = ints(tensor, "h", "w", "c")
+    return h * w * c
+
+
+def layer_bytes(out_n: int, in_n: int) -> int:
+    """Bytes of one trainable layer in the tail (1.5)."""
+    return 4 * out_n + -(-out_n * in_n // 4) * 4
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the checks look at. op_off: byte offsets of `ops` in the section `OPS `."""
+
+    arena_len: int
+    tail_len: int
+    tensors: Records
+    ops: tuple[OpRecord, ...]
+    op_off: tuple[int, ...]
+    data: bytes
+
+
+# --- spans ---
+
+
+def _span(off: int, length: int, limit: int, align: int, what: str) -> None:
+    need(off % align == 0, f"{what} is not aligned to {align}")
+    need(off + length <= limit, f"{what} lies outside its memory")
+
+
+def constant(
+    data: bytes, off: int, dtype: npt.DTypeLike, n: int, what: str, align: int = 4
+) -> npt.NDArray[np.generic]:
+    """`n` values of `dtype` at offset `off` of `DATA`; read-only."""
+    kind = np.dtype(dtype)
+    _span(off, n * kind.itemsize, len(data), align, what)
+    need(n, f"{what} is empty")
+    return np.frombuffer(data, kind, n, off)
+
+
+def _shifts(data: bytes, off: int, n: int, what: str, align: int = 4) -> None:
+    shift = constant(data, off, np.int8, n, what, align).astype(np.int64)
+    need((shift >= -31).all() and (shift <= 30).all(), f"{what} is outside -31 ... 30")
+
+
+# --- tensors (1.3) ---
+
+
+def check_tensors(parts: Parts) -> None:
+    """Every tensor has at least one value and lies in the arena."""
+    need(parts.arena_len <= ARENA_MAX, f"it asks for {parts.arena_len} bytes of RAM")
+    for i, tensor in enumerate(parts.tensors):
+        need(size(tensor) > 0, f"tensor {i} is empty")
+        _span(int(tensor["off"]), size(tensor), parts.arena_len, 4, f"tensor {i}")
+        need(-128 <= int(tensor["zero_point"]) <= 127, f"the zero point of tensor {i} is no int8")
+
+
+# --- operations (1.4) ---
+
+
+def _same_shape(a: np.void, b: np.void) -> bool:
+    return ints(a, "h", "w", "c") == ints(b, "h", "w", "c")
+
+
+def _check_act(op: np.void) -> None:
+    low, high = ints(op, "act_min", "act_max")
+    need(-128 <= low <= high <= 127, "its clamp is not within int8")
+
+
+def _check_channels(parts: Parts, op: np.void, n: int, weight_n: int) -> None:
+    """mult[n], shift[n] and, in `DATA`, bias[n] and weights[weight_n]."""
+    constant(parts.data, int(op["mult"]), np.int32, n, "mult")
+    _shifts(parts.data, int(op["shift"]), n, "shift")
+    constant(parts.data, int(op["bias"]), np.int32, n, "bias")
+    constant(parts.data, int(op["weights"]), np.int8, weight_n, "weights")
+
+
+def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    in_n, out_n, rows, flags, acc = ints(op, "in_n", "out_n", "rows", "flags", "acc")
+    need(in_n and out_n and rows, "it has no inputs, outputs or rows")
+    need(rows * in_n == size(x) and rows * out_n == size(y), "its sizes differ from its tensors'")
+    need(rows == 1 or not flags & (DENSE_TAIL | DENSE_KEEP), "a trainable layer has one row")
+    _check_act(op)
+    if flags & DENSE_KEEP:
+        _span(acc, 4 * out_n, parts.arena_len, 4, "acc")
+    if not flags & DENSE_TAIL:
+        _check_channels(parts, op, out_n, in_n * out_n)
+        return
+    constant(parts.data, int(op["mult"]), np.int32, out_n, "mult")
+    _shifts(parts.data, int(op["shift"]), out_n, "shift")
+    _span(int(op["bias"]), 4 * out_n, parts.tail_len, 4, "bias")
+    _span(int(op["weights"]), in_n * out_n, parts.tail_len, 4, "weights")
+
+
+def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bool) -> None:
+    kh, kw, in_c, out_c = *ints(op, "kh", "kw"), int(x["c"]), int(y["c"])
+    need(
+        all(ints(op, "kh", "kw", "stride_h", "stride_w", "dil_h", "dil_w")), "a size, stride or dilation is 0"
+    )
+    need(int(op["pad_top"]) < kh * int(op["dil_h"]), "pad_top is too large")
+    need(int(op["pad_left"]) < kw * int(op["dil_w"]), "pad_left is too large")
+    need(not depthwise or out_c % in_c == 0, "its channels are no multiple of the input's")
+    _check_act(op)
+    _check_channels(parts, op, out_c, kh * kw * out_c * (1 if depthwise else in_c))
+    _span(int(op["scratch"]), kh * kw * in_c, parts.arena_len, 4, "scratch")
+
+
+def _windows_hit(in_n: int, out_n: int, k: int, stride: int, pad: int) -> bool:
+    first = np.arange(out_n) * stride - pad
+    return bool((np.maximum(first, 0) < np.minimum(first + k, in_n)).all())
+
+
+def _check_pool(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    for axis, side, pad in ("h", "h", "pad_top"), ("w", "w", "pad_left"):
+        k, stride, before = ints(op, f"k{axis}", f"stride_{side}", pad)
+        need(k and stride, "a size or stride is 0")
+        need(_windows_hit(int(x[axis]), int(y[axis]), k, stride, before), "a window lies outside the picture")
+    need(int(x["c"]) == int(y["c"]), "its channels differ from its input's")
+    _check_act(op)
+
+
+def _check_add(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    in1 = int(op["in1"])
+    need(in1 < len(parts.tensors), "in1 is no tensor")
+    need(_same_shape(x, y) and _same_shape(parts.tensors[in1], y), "its shapes differ")
+    need(
+        all(-31 <= s <= 0 for s in ints(op, "shift0", "shift1", "shift_out")), "a shift is outside -31 ... 0"
+    )
+    _check_act(op)
+
+
+def _check_softmax(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    need(_same_shape(x, y), "its shapes differ")
+    need(int(x["c"]) <= SOFTMAX_MAX, f"it has more than {SOFTMAX_MAX} values")
+    need(0 <= int(op["shift"]) <= 30, "its shift is outside 0 ... 30")
+
+
+_CHECKS: dict[str, Callable[[Parts, np.void, np.void, np.void], None]] = {
+    "dense": _check_dense,
+    "conv": lambda parts, op, x, y: _check_conv(parts, op, x, y, False),
+    "depthwise": lambda parts, op, x, y: _check_conv(parts, op, x, y, True),
+    "avgpool": _check_pool,
+    "maxpool": _check_pool,
+    "add": _check_add,
+    "softmax": _check_softmax,
+}
+
+
+def check_ops(parts: Parts) -> None:
+    """Every operation fits its tensors, and its constants lie where it says."""
+    for i, (name, op) in enumerate(parts.ops):
+        try:
+            need(int(op["in"]) < len(parts.tensors), "in is no tensor")
+            need(int(op["out"]) < len(parts.tensors), "out is no tensor")
+            _CHECKS[name](parts, op, parts.tensors[int(op["in"])], parts.tensors[int(op["out"])])
+        except Damaged as e:
+            raise Damaged(f"operation {i} ({name}): {e}") from None
+
+
+# --- learning (1.5, 1.6) ---
+
+
+def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
+    """The layers form a chain that fills the tail, and every table lies where it says."""
+    loss, feedback = ints(header, "loss", "feedback")
+    need(loss < len(LOSSES) and feedback < len(FEEDBACKS), "its loss or feedback is unknown")
+    need(FEEDBACKS[feedback] != "last" or len(layers) == 1, "feedback `last` has one layer")
+    dense = [_dense_of(parts, layer) for layer in layers]
+    _check_chain(parts, dense)
+    classes = int(dense[-1]["out_n"])
+    need(LOSSES[loss] != "softmax_ce" or 2 <= classes <= CLASSES_MAX, f"it has {classes} classes")
+    _check_errors(parts, header, dense, classes)
+    for i, (layer, op) in enumerate(zip(layers, dense, strict=True)):
+        try:
+            _check_layer(parts, layer, int(op["out_n"]))
+            if FEEDBACKS[feedback] == "bp":
+                need(
+                    i == 0
+                    or constant(parts.data, int(layer["sigma"]), "<u2", int(op["out_n"]), "sigma", 2).size,
+                    "",
+                )
+            elif i < len(layers) - 1:
+                _check_table(parts, layer, int(op["out_n"]), classes)
+        except Damaged as e:
+            raise Damaged(f"trainable layer {i}: {e}") from None
+
+
+def _dense_of(parts: Parts, layer: np.void) -> np.void:
+    off = int(layer["op"])
+    need(off in parts.op_off, "a trainable layer points at no operation")
+    name, op = parts.ops[parts.op_off.index(off)]
+    need(
+        name == "dense" and int(op["flags"]) & DENSE_TAIL,
+        "a trainable layer points at no trainable operation",
+    )
+    return op
+
+
+def _check_chain(parts: Parts, dense: list[np.void]) -> None:
+    cursor, before = 0, None
+    for op in dense:
+        in_n, out_n, bias, weights, x, y = ints(op, "in_n", "out_n", "bias", "weights", "in", "out")
+        need(before is None or before == x, "a trainable layer does not read the one before it")
+        need((bias, weights) == (cursor, cursor + 4 * out_n), "the tail has another order than its layers")
+        cursor, before = cursor + layer_bytes(out_n, in_n), y
+    need(cursor == parts.tail_len, "the tail has another length than its layers")
+    need(int(dense[-1]["flags"]) & DENSE_KEEP, "the output layer does not keep its accumulators")
+
+
+def _check_errors(parts: Parts, header: np.void, dense: list[np.void], classes: int) -> None:
+    _span(int(header["error"]), 2 * classes, parts.arena_len, 2, "error")
+    if len(dense) > 1:
+        n = max(int(op["out_n"]) for op in dense[:-1])
+        blocks = 2 if len(dense) > 2 else 1
+        _span(int(header["delta"]), 2 * blocks * (n + n % 2), parts.arena_len, 2, "delta")
+    constant(parts.data, int(header["zmult"]), np.int32, classes, "zmult")
+    _shifts(parts.data, int(header["zshift"]), classes, "zshift", 1)
+
+
+def _check_layer(parts: Parts, layer: np.void, n: int) -> None:
+    mant = constant(parts.data, int(layer["ratio"]), RATIO, n, "ratio", 2)["mant"]
+    need(((mant == 0) | (mant >= 32768)).all(), "a ratio is not normalized")
+    need(int(layer["bias_mant"]) >= 32768, "bias_mant is not normalized")
+    need(-31 <= int(layer["bias_exp"]) <= 16, "bias_exp is outside -31 ... 16")
+
+
+def _check_table(parts: Parts, layer: np.void, n: int, classes: int) -> None:
+    k = int(layer["k"])
+    need(k, "it has no connections")
+    dtype = "u1" if classes <= 256 else "<u2"
+    index = constant(parts.data, int(layer["index"]), dtype, n * k, "index", np.dtype(dtype).itemsize)
+    need((index.astype(np.int64) < classes).all(), "a connection points at no output")
+    constant(parts.data, int(layer["coef"]), np.int8, n * k, "coef", 1)

@@ -1,0 +1,39 @@
+"""Machines that run the C runtime: the host, emulated boards. See find_target."""
+
+from __future__ import annotations
+
+import os
+
+from sdfa.errors import SdfaError
+from sdfa.targets.base import Reply, Request, Target
+from sdfa.targets.host import Host
+from sdfa.targets.machines import MACHINES
+from sdfa.targets.qemu import Qemu, find_machine
+
+__all__ = ["Host", "Qemu", "Reply", "Request", "Target", "find_target", "target_names"]
+
+
+def target_names() -> list[str]:
+    """All that find_target knows."""
+    return ["host", *(f"qemu:{name}" for name in sorted(MACHINES))]
+
+
+def find_target(name: str) -> Target:
+    """The target that --target names, not built yet. SdfaError, listing all, for an unknown one."""
+    if name == "host":
+        return Host(time_limit_s=_time_limit_s())
+    if name.startswith("qemu:"):
+        return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s())
+    raise SdfaError(f"unknown target {name!r}; there is {', '.join(target_names())}")
+
+
+def _time_limit_s() -> float:
+    """$SDFA_TIME_LIMIT, seconds of one batch of requests; default 600."""
+    text = os.environ.get("SDFA_TIME_LIMIT", "600")
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise SdfaError(f"SDFA_TIME_LIMIT is {text!r}: give a number of seconds")
+    return limit

@@ -1,0 +1,82 @@
+"""The C runtime as firmware of an emulated board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.errors import SdfaError
+from sdfa.targets.base import Reply, Request
+from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
+from sdfa.targets.machines import MACHINES, Machine
+from sdfa.targets.process import IMAGE, run_batch
+
+_FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections", "--specs=nano.specs")
+
+
+def find_machine(name: str) -> Machine:
+    """A row of the table. SdfaError, listing ours, if it is not in there (QEMU may know more boards)."""
+    if name not in MACHINES:
+        raise SdfaError(f"no support for the machine {name!r}; there is {', '.join(sorted(MACHINES))}")
+    return MACHINES[name]
+
+
+def _symbols(machine: Machine) -> list[str]:
+    """What boards/qemu/link.ld asks for."""
+    regions = {"FLASH": machine.flash, "RAM": machine.ram, "IMAGE": machine.image}
+    symbols = {"STACK_LEN": machine.stack_len}
+    for name, region in regions.items():
+        symbols |= {f"{name}_ORIGIN": region.origin, f"{name}_LEN": region.length}
+    return [f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items()]
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """machine: a row of MACHINES. time_limit_s: of one execute, in seconds of real time."""
+
+    machine: Machine
+    time_limit_s: float = 600.0
+
+    @property
+    def name(self) -> str:
+        return f"qemu:{self.machine.name}"
+
+    def recipe(self) -> Program:
+        """How to build the firmware. SdfaError without a cross compiler."""
+        app, src, port = firmware_dir() / "app", firmware_dir() / "src", boards_dir() / "qemu"
+        script = port / "link.ld"
+        return Program(
+            name=self.machine.name,
+            compiler=(find_tool("arm-none-eabi-gcc", ARM_PACKAGES),),
+            sources=(*sorted(src.glob("*.c")), app / "app.c", *sorted(port.glob("*.c"))),
+            include_dirs=(src, app, port),
+            flags=(*_FLAGS, *self.machine.flags),
+            link_flags=("-nostartfiles", "-Wl,--gc-sections", f"-T{script}", *_symbols(self.machine)),
+            depends=(script,),
+            hint=f" (needs {ARM_PACKAGES})",
+        )
+
+    def program(self) -> Path:
+        """The firmware as ELF, built if need be."""
+        return build(self.recipe())
+
+    def command(self, program: Path) -> list[str]:
+        """The emulator's command line; the image is the file IMAGE in its working folder."""
+        return [
+            find_tool("qemu-system-arm", ARM_PACKAGES),
+            *("-M", self.machine.name),
+            *("-display", "none", "-monitor", "none", "-serial", "none"),
+            *("-semihosting-config", "enable=on,target=native"),
+            *("-kernel", str(program)),
+            *("-device", f"loader,file={IMAGE},addr={self.machine.image.origin:#x},force-raw=on"),
+        ]
+
+    def execute(self, image: bytes, requests: Sequence[Request]) -> list[Reply]:
+        room = self.machine.image.length
+        if len(image) > room:
+            raise SdfaError(f"{self.name}: the image has {len(image)} bytes, the board has room for {room}")
+        command = self.command(self.program())
+        # QEMU loads no empty file; zeros are no image either
+        return run_batch(self.name, command, image or bytes(4), requests, self.time_limit_s)

@@ -1,0 +1,1 @@
+"""The integer twin: the arithmetic of firmware/SPEC.md in numpy, equal to the C runtime bit for bit."""

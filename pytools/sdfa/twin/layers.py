@@ -1,0 +1,108 @@
+"""The trainable layers of an image (firmware/SPEC.md 1.5, 1.6), decoded for the twin and for the float reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.errors import SdfaError
+from sdfa.image_checks import ints
+from sdfa.image_reader import Image
+from sdfa.records import FEEDBACKS, LOSSES, RATIO
+from sdfa.twin.fixedpoint import Int64Array, i64
+
+Int8Array = npt.NDArray[np.int8]
+Int32Array = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One trainable layer: K = in_n inputs, N = out_n neurons, C outputs of the model.
+
+    place: index of its DENSE operation. z_in: zero point of its input; in_scale: its scale.
+    bias_off, weights_off: bytes, in the tail. mant, exp: int64[N], s_a / s_w = mant · 2^exp, mant = 0 freezes a row.
+    index, coef: int64[N, k] or None. sigma: int64[N] or None.
+    """
+
+    place: int
+    in_n: int
+    out_n: int
+    z_in: int
+    in_scale: float
+    act_min: int
+    act_max: int
+    bias_off: int
+    weights_off: int
+    mant: Int64Array
+    exp: Int64Array
+    index: Int64Array | None
+    coef: Int64Array | None
+    sigma: Int64Array | None
+    delta_exp: int
+    bias_mant: int
+    bias_exp: int
+
+    def weights(self, tail: bytes) -> Int8Array:
+        """A copy of its weights int8[N, K] in these bytes."""
+        flat = np.frombuffer(tail, np.int8, self.out_n * self.in_n, self.weights_off)
+        return flat.reshape(self.out_n, self.in_n).copy()
+
+    def bias(self, tail: bytes) -> Int32Array:
+        """A copy of its folded biases int32[N] in these bytes."""
+        return np.frombuffer(tail, "<i4", self.out_n, self.bias_off).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """What and how the image learns. loss, feedback: names of records.LOSSES and FEEDBACKS; zmult, zshift: int64[C]."""
+
+    layers: tuple[Layer, ...]
+    loss: str
+    feedback: str
+    rate_q24: int
+    tau_q15: int
+    seed: int
+    zmult: Int64Array
+    zshift: Int64Array
+
+
+def decode(image: Image) -> Learning:
+    """The image's learning part, or an SdfaError where it has none."""
+    header = image.learning
+    if header is None:
+        raise SdfaError("this model has no trainable layers; export it with --train-last")
+    feedback = FEEDBACKS[int(header["feedback"])]
+    n = len(image.layers)
+    ops = [image.ops[image.op_off.index(int(layer["op"]))][1] for layer in image.layers]
+    classes = int(ops[-1]["out_n"])
+    layers = tuple(_layer(image, image.layers[i], feedback, i, n, classes) for i in range(n))
+    zmult, zshift, rate, tau, seed = ints(header, "zmult", "zshift", "rate_q24", "tau_q15", "seed")
+    z = i64(image.constant(zmult, "<i4", classes)), i64(image.constant(zshift, np.int8, classes))
+    return Learning(layers, LOSSES[int(header["loss"])], feedback, rate, tau, seed, *z)
+
+
+def _layer(image: Image, record: np.void, feedback: str, i: int, n: int, classes: int) -> Layer:
+    place = image.op_off.index(int(record["op"]))
+    op = image.ops[place][1]
+    source = image.tensors[int(op["in"])]
+    in_n, out_n, act_min, act_max = ints(op, "in_n", "out_n", "act_min", "act_max")
+    ratio = image.constant(int(record["ratio"]), RATIO, out_n)
+    tables = i < n - 1 and feedback != "bp"
+    index, coef = _tables(image, record, out_n, classes) if tables else (None, None)
+    sigma = i64(image.constant(int(record["sigma"]), "<u2", out_n)) if feedback == "bp" and i else None
+    return Layer(
+        place, in_n, out_n, int(source["zero_point"]), float(source["scale"]), act_min, act_max,
+        int(op["bias"]), int(op["weights"]), i64(ratio["mant"]), i64(ratio["exp"]), index, coef, sigma,
+        *ints(record, "delta_exp", "bias_mant", "bias_exp"),
+    )  # fmt: skip
+
+
+def _tables(image: Image, record: np.void, n: int, classes: int) -> tuple[Int64Array, Int64Array]:
+    k, index, coef = ints(record, "k", "index", "coef")
+    dtype = np.dtype("u1" if classes <= 256 else "<u2")
+    return (
+        i64(image.constant(index, dtype, n * k)).reshape(n, k),
+        i64(image.constant(coef, np.int8, n * k)).reshape(n, k),
+    )

@@ -1,0 +1,226 @@
+"""The integer twin's learning step (firmware/SPEC.md section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.errors import SdfaError
+from sdfa.image_checks import ints
+from sdfa.image_reader import Image
+from sdfa.records import LEARNED
+from sdfa.twin import infer
+from sdfa.twin.error import Error, Threshold, cross_entropy, logits, sat16, squared
+from sdfa.twin.fixedpoint import Int64Array, i64, wrap32
+from sdfa.twin.layers import Layer, Learning, decode
+from sdfa.twin.update import Draws, Rounding, apply, rate_of
+
+Int8Array = npt.NDArray[np.int8]
+Int32Array = npt.NDArray[np.int32]
+
+
+@dataclass
+class Stats:
+    """The counters of 3.5."""
+
+    steps: int = 0
+    correct: int = 0
+    loss: int = 0
+    weights_nonzero: int = 0
+    weights_updated: int = 0
+    moved: int = 0
+    saturated_weights: int = 0
+    saturated_activations: int = 0
+    saturated_logits: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """One sample through the tail: inputs int8[K] and outputs int8[N] per trainable layer, acc int64[C]."""
+
+    inputs: list[Int8Array]
+    outputs: list[Int8Array]
+    acc: Int64Array
+
+
+class Twin:
+    """A device in numpy: an image and its trainable state.
+
+    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. A learned image starts
+    with its learned values. rounding other than "stochastic" and threshold other than "sum" are for experiments; the
+    device has neither.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        *,
+        rounding: Rounding = "stochastic",
+        threshold: Threshold = "sum",
+        learned: bool = True,
+    ) -> None:
+        self.image = image
+        self.learning: Learning = decode(image)
+        self.layers: tuple[Layer, ...] = self.learning.layers
+        self.threshold: Threshold = threshold
+        self._draws = [Draws(layer.in_n, rounding) for layer in self.layers]
+        self.stats = Stats()
+        self.random, self.tau_q15, rate = self.learning.seed, self.learning.tau_q15, self.learning.rate_q24
+        tail = image.tail
+        if learned and image.learned is not None and image.learned_tail is not None:
+            self.stats.steps, self.random, rate, self.tau_q15 = ints(
+                image.learned, "steps", "random", "rate_q24", "tau_q15"
+            )
+            tail = image.learned_tail
+        self.weights: list[Int8Array] = [layer.weights(tail) for layer in self.layers]
+        self.biases: list[Int32Array] = [layer.bias(tail) for layer in self.layers]
+        self.set_rate(rate)
+
+    # --- state ---
+
+    def set_rate(self, rate_q24: int) -> None:
+        """Learn with η = rate_q24 / 2^24 from now on; refused (SdfaError) where 3.4 refuses it."""
+        self._rates = rate_of(self.layers, rate_q24)
+        self.rate_q24 = rate_q24
+
+    def tail_bytes(self) -> bytes:
+        """The trainable tail as it lies in RAM (1.5)."""
+        tail = bytearray(len(self.image.tail))
+        for layer, w, b in zip(self.layers, self.weights, self.biases, strict=True):
+            tail[layer.weights_off : layer.weights_off + w.size] = w.tobytes()
+            tail[layer.bias_off : layer.bias_off + 4 * b.size] = b.astype("<i4").tobytes()
+        return bytes(tail)
+
+    def learned_bytes(self) -> bytes:
+        """The section LRND of this state (1.7)."""
+        record = np.zeros(1, LEARNED)
+        record[0] = (self.stats.steps & 0xFFFFFFFF, self.random, self.rate_q24, self.tau_q15, 0)
+        return record.tobytes() + self.tail_bytes()
+
+    # --- inference ---
+
+    def run(self, x: Int8Array) -> infer.Run:
+        """Infer x int8[n, input_len] with the present tail."""
+        return infer.run(self.image, self.tail_bytes(), x)
+
+    def classify(self, x: Int8Array) -> npt.NDArray[np.int64]:
+        """The first output with the largest logit z (3.1) of each sample: int64[n]."""
+        return self.logits(x).argmax(axis=1)
+
+    def logits(self, x: Int8Array) -> Int64Array:
+        """z int64[n, C] (3.1)."""
+        return self._logits(self._pass(self.features(x)).acc)
+
+    def features(self, x: Int8Array) -> Int8Array:
+        """What the first trainable layer reads: int8[n, K]. Learning never changes it."""
+        place = self.layers[0].place
+        return infer.run_until(self.image, x, place, int(self.image.ops[place][1]["in"]))
+
+    # --- learning ---
+
+    def learn(self, x: Int8Array, label: int) -> int:
+        """One step from one sample int8[input_len]; returns the guess before it."""
+        return int(self.learn_many(x.reshape(1, -1), np.array([label]))[0])
+
+    def learn_many(self, x: Int8Array, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """One step per sample int8[n, input_len] with its label [n], in this order; returns the guesses before each."""
+        return self.learn_features(self.features(x), labels)
+
+    def learn_features(self, features: Int8Array, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """learn_many from `features`, so that several epochs need the backbone once."""
+        self._expect("softmax_ce")
+        y = np.asarray(labels)
+        classes = self.layers[-1].out_n
+        if (
+            y.shape != (len(features),)
+            or y.dtype.kind not in "iu"
+            or (y.size and not 0 <= y.min() <= y.max() < classes)
+        ):
+            raise SdfaError(
+                f"labels are {y.dtype}{list(y.shape)}; they must be {len(features)} integers below {classes}"
+            )
+        return np.array([self._learn_one(f, int(c)) for f, c in zip(features, y, strict=True)], np.int64)
+
+    def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:
+        """One step from one sample int8[input_len] and its targets i16[C], in units of the output range, Q15."""
+        self._expect("mse")
+        t = np.asarray(target)
+        if t.shape != (self.layers[-1].out_n,) or t.dtype.kind not in "iu" or np.abs(i64(t)).max() > 1 << 15:
+            raise SdfaError(
+                f"targets are {t.dtype}{list(t.shape)}; they must be {self.layers[-1].out_n} of 16 bits"
+            )
+        seen = self._pass(self.features(x.reshape(1, -1))[0])
+        self._step(seen, squared(self._logits(seen.acc), t, self.tau_q15))
+
+    # --- one step ---
+
+    def _expect(self, loss: str) -> None:
+        if self.learning.loss != loss:
+            wants = "targets" if loss == "softmax_ce" else "labels"
+            raise SdfaError(
+                f"this model learns from {wants}; call {'learn_target' if wants == 'targets' else 'learn'}"
+            )
+
+    def _pass(self, features: Int8Array) -> _Pass:
+        """The tail on features int8[..., K]."""
+        inputs, outputs, x = [], [], features
+        acc = i64(0)
+        for layer, w, b in zip(self.layers, self.weights, self.biases, strict=True):
+            inputs.append(x)
+            acc, x = infer.dense(self.image, layer.place, w, b, x)
+            outputs.append(x)
+        return _Pass(inputs, outputs, acc)
+
+    def _logits(self, acc: Int64Array) -> Int64Array:
+        return logits(acc, self.learning.zmult, self.learning.zshift)
+
+    def _learn_one(self, features: Int8Array, label: int) -> int:
+        seen = self._pass(features)
+        error = cross_entropy(self._logits(seen.acc), label, self.tau_q15, self.threshold)
+        self.stats.correct += error.guess == label
+        self._step(seen, error)
+        return error.guess
+
+    def _step(self, seen: _Pass, error: Error) -> None:
+        self.stats.steps += 1
+        self.stats.loss += error.loss
+        self.stats.saturated_logits += int(np.isin(seen.outputs[-1], (-128, 127)).sum())
+        if not error.e.any():
+            return
+        for layer, q in zip(self.layers[:-1], seen.outputs, strict=False):
+            self.stats.saturated_activations += int((q == layer.act_max).sum())
+        deltas = self._deltas(seen, error.e)
+        for i in reversed(range(len(self.layers))):
+            self._update(i, deltas[i], seen.inputs[i])
+
+    def _deltas(self, seen: _Pass, e: Int64Array) -> list[Int64Array]:
+        """D int64[N] of every layer (3.2), all from the weights before this step."""
+        deltas = [e]
+        for i in reversed(range(len(self.layers) - 1)):
+            layer, q = self.layers[i], seen.outputs[i]
+            if layer.index is not None and layer.coef is not None:
+                d = sat16(((layer.coef * e[layer.index]).sum(axis=1) + 128) >> 8)
+            else:
+                d = self._transported(i + 1, deltas[0])
+            deltas.insert(0, np.where((layer.act_min < q) & (q < layer.act_max), d, 0))
+        return deltas
+
+    def _transported(self, i: int, d: Int64Array) -> Int64Array:
+        """Back-propagation of layer i's deltas through its weights."""
+        sigma = self.layers[i].sigma
+        assert sigma is not None  # the reader demands it
+        t = (d * sigma + (1 << 14)) >> 15
+        return sat16(wrap32(i64(self.weights[i]).T @ t + 128) >> 8)
+
+    def _update(self, i: int, d: Int64Array, x: Int8Array) -> None:
+        layer = self.layers[i]
+        moves, self.random = self._draws[i].plan(self._rates[i], d, self.random)
+        self.stats.weights_nonzero += layer.in_n * int(np.count_nonzero(d))
+        if not len(moves.rows):
+            return
+        self.stats.weights_updated += layer.in_n * len(moves.rows)
+        change = apply(layer, self._draws[i], moves, i64(x) - layer.z_in, self.weights[i], self.biases[i])
+        self.stats.moved += change.moved
+        self.stats.saturated_weights += change.saturated

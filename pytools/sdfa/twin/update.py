@@ -1,0 +1,146 @@
+"""One layer's update (firmware/SPEC.md 3.4): which rows move and by how much, and the rows' new weights and biases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.errors import SdfaError
+from sdfa.twin.fixedpoint import LCG_INCREMENT, LCG_MULTIPLIER, MASK32, Int64Array, i64, lanes, lcg_jumps, mix
+from sdfa.twin.layers import Layer
+
+Rounding = Literal["stochastic", "nearest", "truncate"]
+
+SHIFT_MIN, SHIFT_MAX = 7, 30
+WEIGHT_MAX, BIAS_MAX = 127, 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Rate:
+    """A learning rate's factor h and shift s for every row of one layer; rows that never move have h = 0."""
+
+    h: list[int]
+    s: list[int]
+
+
+def rate_of(layers: tuple[Layer, ...], rate_q24: int) -> list[Rate]:
+    """h and s of 3.4 for every layer, or an SdfaError for a rate that the arithmetic cannot hold."""
+    if not 0 < rate_q24 <= MASK32:
+        raise SdfaError(
+            f"a learning rate of {rate_q24 / 2**24:g} is refused; it must lie above 0 and below 256"
+        )
+    extra = rate_q24.bit_length() - 16
+    mant = rate_q24 >> extra if extra > 0 else rate_q24 << -extra
+    return [_rate(layer, i, mant, extra - 24, rate_q24 / 2**24) for i, layer in enumerate(layers)]
+
+
+def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float) -> Rate:
+    h = (mant * layer.mant) >> 17
+    s = -(33 + exp + layer.exp + layer.delta_exp)
+    live = s[layer.mant > 0]
+    if (live < SHIFT_MIN).any():
+        raise SdfaError(f"a learning rate of {rate:g} is refused: it is too large for trainable layer {i}")
+    if live.size and (live > SHIFT_MAX).all():
+        raise SdfaError(f"a learning rate of {rate:g} is refused: it is too small for trainable layer {i}")
+    return Rate(np.where(s > SHIFT_MAX, 0, h).tolist(), s.tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """The rows that move: their indices, G, and the generator's state behind the draw of G; int64[R] and uint64[R]."""
+
+    rows: Int64Array
+    g: Int64Array
+    states: npt.NDArray[np.uint64]
+
+
+class Draws:
+    """How the generator advances over the rows of one layer: a row that moves takes 1 + ceil(K / 4) words after G's."""
+
+    def __init__(self, in_n: int, rounding: Rounding) -> None:
+        self.rounding = rounding
+        self._multiplier, self._increment = lcg_jumps(1 + -(-in_n // 4))
+
+    def plan(self, rate: Rate, d: Int64Array, state: int) -> tuple[Moves, int]:
+        """Moves for the deltas d int64[N], and the generator's state behind them."""
+        m, c = int(self._multiplier[-1]), int(self._increment[-1])
+        found: list[tuple[int, int, int]] = []
+        deltas = d.tolist()
+        for i in np.flatnonzero(d).tolist():
+            if not rate.h[i]:
+                continue
+            state = (state * LCG_MULTIPLIER + LCG_INCREMENT) & MASK32
+            step = self._step(-deltas[i] * rate.h[i], rate.s[i], state ^ (state >> 16))
+            if step:
+                found.append((i, step, state))
+                state = (state * m + c) & MASK32
+        rows, g, states = np.array(found, np.int64).reshape(-1, 3).T
+        return Moves(rows, g, states.astype(np.uint64)), state
+
+    def _step(self, value: int, s: int, y: int) -> int:
+        """value / 2^s, rounded."""
+        if self.rounding == "stochastic":
+            return ((y >> (32 - s)) + value) >> s
+        return (value + int(self._fixed(i64(value), s))) >> s
+
+    def words(self, moves: Moves) -> npt.NDArray[np.uint64]:
+        """What the generator returns after each row's G, uint64[R, 1 + groups]."""
+        states = moves.states[:, None] * self._multiplier + self._increment
+        return mix(states & np.uint64(MASK32))
+
+    def offsets(self, value: Int64Array, bits: int, random: Int64Array) -> Int64Array:
+        """What is added before `value` is shifted right by `bits`; `random` has that many bits."""
+        return random if self.rounding == "stochastic" else self._fixed(value, bits)
+
+    def _fixed(self, value: Int64Array, bits: int) -> Int64Array:
+        """Not on the device: rounding to nearest, or towards zero."""
+        half = (1 << bits) >> 1
+        return (
+            np.full_like(value, half)
+            if self.rounding == "nearest"
+            else np.where(value < 0, (1 << bits) - 1, 0)
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the counters take from one update."""
+
+    moved: int
+    saturated: int
+
+
+def apply(
+    layer: Layer,
+    draws: Draws,
+    moves: Moves,
+    a: Int64Array,
+    weights: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int32],
+) -> Change:
+    """Move weights int8[N, K] and bias int32[N] in place; a = q − z_in, int64[K]."""
+    words = draws.words(moves)
+    old = weights[moves.rows].astype(np.int64)
+    step = moves.g[:, None] * a
+    r = lanes(words[:, 1:]).reshape(len(moves.rows), -1)[:, : layer.in_n]
+    wanted = old + ((step + draws.offsets(step, 16, r)) >> 16)
+    new = np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX)
+    folded = layer.z_in * (new - old).sum(axis=1)
+    wanted_bias = bias[moves.rows] + _bias_step(layer, draws, moves.g, words[:, 0]) - folded
+    new_bias = np.clip(wanted_bias, -BIAS_MAX, BIAS_MAX)
+    weights[moves.rows] = new.astype(np.int8)
+    bias[moves.rows] = new_bias.astype(np.int32)
+    stopped = np.count_nonzero(new != wanted) + np.count_nonzero(new_bias != wanted_bias)
+    return Change(int(np.abs(new - old).sum()), int(stopped))
+
+
+def _bias_step(layer: Layer, draws: Draws, g: Int64Array, words: npt.NDArray[np.uint64]) -> Int64Array:
+    """Δb int64[R]."""
+    sb = 16 - layer.bias_exp
+    word = i64(words)
+    random = word >> (32 - sb) if sb <= 32 else word << (sb - 32)
+    value = g * layer.bias_mant
+    return (value + draws.offsets(value, sb, random)) >> sb
