@@ -48,8 +48,8 @@ class _Draft:
 def random_oneop(rng: Rng) -> tuple[bytes, str]:
     """(a .tflite model with one int8 input and one int8 output, what it is).
 
-    All operations of the first set, shapes small and odd, quantization ordinary and extreme. ADD may come with a
-    1x1 convolution that makes its second operand. The oracle accepts every one.
+    All operations of the first set, shapes small and odd, quantization ordinary and extreme. ADD may come with
+    a 1x1 convolution that makes its second operand. The oracle accepts every one.
     """
     maker = _MAKERS[int(rng.integers(len(_MAKERS)))]
     draft, description = maker(rng)
@@ -106,9 +106,7 @@ def _picture(rng: Rng) -> Shape:
     return (1, _between(rng, 1, 9), _between(rng, 1, 9), _between(rng, 1, 9))
 
 
-def _window(
-    rng: Rng, picture: Shape, dilations: tuple[int, ...] = (1,)
-) -> tuple[dict[str, int | str], Shape, Shape]:
+def _window(rng: Rng, picture: Shape, dilations: tuple[int, ...] = (1,)) -> tuple[dict[str, int | str], Shape, Shape]:
     """(padding, strides and dilations as options, kernel height and width, output height and width)."""
     while True:
         kernel = (_between(rng, 1, 5), _between(rng, 1, 5))
@@ -170,7 +168,7 @@ def _ints(rng: Rng, limit: int, count: int) -> npt.NDArray[np.int32]:
 
 
 def _out_scale(rng: Rng, unit: float, spread: float, worst: int) -> float:
-    """An output scale for accumulators in `unit`: fitting, or with a multiplier of 1 and more, or a tiny one."""
+    """An output scale for accumulators in `unit`: fitting, or with a multiplier of 1 or more, or tiny."""
     how = rng.integers(12)
     if how == 0:  # shifts to the left
         multiplier = 2.0 ** rng.uniform(0, 6)
@@ -214,9 +212,7 @@ def _depthwise(rng: Rng) -> tuple[_Draft, str]:
 
 def _dense(rng: Rng) -> tuple[_Draft, str]:
     in_n, out_n = _between(rng, 1, _pick(rng, 12, 200)), _between(rng, 1, _pick(rng, 12, 200))
-    lead: Shape = _pick(
-        rng, (1,), (1,), (1,), (1, _between(rng, 1, 5)), (1, _between(rng, 1, 4), _between(rng, 1, 4))
-    )
+    lead: Shape = _pick(rng, (1,), (1,), (1,), (1, _between(rng, 1, 5)), (1, _between(rng, 1, 4), _between(rng, 1, 4)))
     keep = len(lead) > 1 and rng.random() < 0.7
     draft = _Draft(rng, (*lead, in_n))
     inputs, scale = _layer(draft, 0, (out_n, in_n), 0)
@@ -261,9 +257,7 @@ def _reshape(rng: Rng) -> tuple[_Draft, str]:
     draft = _Draft(rng, _picture(rng))
     shape = draft.tensors[0].shape
     n = int(np.prod(shape))
-    target: Shape = _pick(
-        rng, (1, n), (1, shape[1] * shape[2], shape[3]), (1, shape[3], shape[1], shape[2]), (n,)
-    )
+    target: Shape = _pick(rng, (1, n), (1, shape[1] * shape[2], shape[3]), (1, shape[3], shape[1], shape[2]), (n,))
     asked = tuple(-1 if i == len(target) - 1 else size for i, size in enumerate(target))
     values = np.array(_pick(rng, target, asked), np.int32)
     wanted = draft.tensor(TensorDef("shape", values.shape, "int32", data=values))

@@ -91,9 +91,7 @@ def test_the_microbit_leaves_12_kb_to_the_model() -> None:
 
 def test_the_sanitized_host_sees_one_byte_too_far(tmp_path: Path) -> None:
     overrun = tmp_path / "overrun.c"
-    overrun.write_text(
-        '#include "app.h"\nint app_main(void) { ((volatile char *)app_take(5))[5] = 1; return 0; }\n'
-    )
+    overrun.write_text('#include "app.h"\nint app_main(void) { ((volatile char *)app_take(5))[5] = 1; return 0; }\n')
     recipe = Host(sanitize=True).recipe()
     port = boards_dir() / "host" / "port.c"
     program = build(dataclasses.replace(recipe, name="overrun", sources=(overrun, port)))
@@ -103,9 +101,7 @@ def test_the_sanitized_host_sees_one_byte_too_far(tmp_path: Path) -> None:
 
 def test_the_sanitized_host_answers_the_same() -> None:
     requests = [Request(OPEN), Request(99), Request(STATE), Request(MEMORY)]
-    assert Host(sanitize=True).execute(bytes(64), requests) == Host(sanitize=False).execute(
-        bytes(64), requests
-    )
+    assert Host(sanitize=True).execute(bytes(64), requests) == Host(sanitize=False).execute(bytes(64), requests)
 
 
 def test_sanitizing_is_a_setting_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +121,7 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
 
 
 FAULTS = {
-    "no such address": "int app_main(void) { return *(volatile int *)0x7ffffff0; }",
+    "no such address": "int app_main(void) { return *(volatile int *)0x1e000000; }",
     "undefined instruction": 'int app_main(void) { __asm__ volatile("udf #1"); return 0; }',
     "stack overflow": """
         static int deep(int n) {
@@ -201,9 +197,7 @@ def test_replies_must_be_complete() -> None:
 
 @pytest.mark.qemu
 def test_an_image_too_large_for_the_board_is_refused() -> None:
-    with pytest.raises(
-        SdfaError, match="qemu:microbit: the image has 196609 bytes, the board has room for 196608"
-    ):
+    with pytest.raises(SdfaError, match="qemu:microbit: the image has 196609 bytes, the board has room for 196608"):
         find_target("qemu:microbit").execute(bytes(196609), [Request(OPEN)])
 
 

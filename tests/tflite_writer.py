@@ -104,9 +104,7 @@ class Net:
         """A fully connected layer over the last dimension; `how` as in weigh."""
         inputs, like = self.weigh((n, self.shape[-1]), 0, activation=activation, **how)
         shape = (*self.shape[:-1], n)
-        self.emit(
-            "FULLY_CONNECTED", inputs, shape, like, activation=activation, keep_num_dims=int(len(shape) > 2)
-        )
+        self.emit("FULLY_CONNECTED", inputs, shape, like, activation=activation, keep_num_dims=int(len(shape) > 2))
         return self
 
     def conv(
@@ -149,9 +147,7 @@ class Net:
     ) -> None:
         """Append an operation that moves a k x k window."""
         size = [out_size(s, k, stride, padding) for s in self.shape[1:3]]
-        self.emit(
-            kind, inputs, (1, *size, n), like, padding=padding, stride_w=stride, stride_h=stride, **more
-        )
+        self.emit(kind, inputs, (1, *size, n), like, padding=padding, stride_w=stride, stride_h=stride, **more)
 
     def add(self, other: int, activation: str = "NONE") -> Net:
         """The sum of the present tensor and that of index `other`."""

@@ -32,6 +32,5 @@ def _find(folder: str, witness: str) -> Path:
         if (root / folder / witness).is_file():
             return root / folder
     raise SdfaError(
-        f"{folder}/{witness} is neither in {_WHEEL} nor in {_CHECKOUT}: "
-        "reinstall sdfa, or work in a full checkout"
+        f"{folder}/{witness} is neither in {_WHEEL} nor in {_CHECKOUT}: reinstall sdfa, or work in a full checkout"
     )

@@ -22,9 +22,7 @@ def c_name(name: str) -> str:
     """A model's name as a C identifier. SdfaError when nothing is left of it."""
     ident = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
     if not ident or ident[0].isdigit():
-        raise SdfaError(
-            f"{name!r} does not make a C name; give one with --name (letters, digits, underscores)"
-        )
+        raise SdfaError(f"{name!r} does not make a C name; give one with --name (letters, digits, underscores)")
     return ident
 
 

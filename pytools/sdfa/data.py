@@ -32,7 +32,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """x int8[n, *input] (already quantized) or float32[n, *input]; y labels int64[n] or targets float32[n, m]."""
+    """x int8[n, *input] (already quantized) or float32; y labels int64[n] or targets float32[n, m]."""
 
     x: npt.NDArray[np.int8] | Float32Array
     y: Int64Array | Float32Array
@@ -81,17 +81,12 @@ def _rot90(x: Float32Array) -> Float32Array:
     return np.ascontiguousarray(np.rot90(x, axes=(1, 2)))
 
 
-def _invert(x: Float32Array) -> Float32Array:
-    """Black and white exchanged."""
-    return 1 - x
-
-
 # name -> what a changed sensor does to images float32[n, H, W, C] in 0 ... 1
-DOMAINS: dict[str, Change] = {"shift": _shift, "mirror": _mirror, "rot90": _rot90, "invert": _invert}
+DOMAINS: dict[str, Change] = {"shift": _shift, "mirror": _mirror, "rot90": _rot90}
 
 
 def change_sensor(x: Float32Array, name: str) -> Float32Array:
-    """Images float32[n, H, W, C] in 0 ... 1 as the changed sensor `name` (a key of DOMAINS) sees them; same shape."""
+    """Images float32[n, H, W, C] in 0 ... 1 as the sensor `name`, a key of DOMAINS, sees them; same shape."""
     change = DOMAINS.get(name)
     if change is None:
         raise SdfaError(f"there is no changed sensor {name!r}; known are {', '.join(DOMAINS)}")
@@ -104,7 +99,7 @@ def change_sensor(x: Float32Array, name: str) -> Float32Array:
 def load_samples(path: Path, *, input_shape: tuple[int, ...], classes: int | None) -> Samples:
     """The arrays x and y of a .npz file, checked; raises SdfaError.
 
-    input_shape: of one sample. classes: number of labels; None means that y holds targets, one row per sample.
+    input_shape: of one sample. classes: number of labels; None means that y holds targets, a row per sample.
     """
     x, y = _read(path)
     if y.shape[:1] != x.shape[:1]:
@@ -131,22 +126,18 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     raise SdfaError(f"{path} has no array {' and no array '.join(missing)} (it has {have}); {save}")
 
 
-def _inputs(
-    path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]
-) -> npt.NDArray[np.int8] | Float32Array:
+def _inputs(path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> npt.NDArray[np.int8] | Float32Array:
     """x as int8 or float32 of shape (n, *input_shape), n >= 1."""
     if x.shape[1:] != input_shape or x.ndim == 0:
-        raise SdfaError(
-            f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x"
-        )
+        raise SdfaError(f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x")
     if len(x) == 0:
         raise SdfaError(f"{path}: x is empty; give at least one sample")
     if x.dtype == np.int8:
         return x
     if x.dtype.kind != "f":
         raise SdfaError(
-            f"{path}: x is {x.dtype}, which may be raw or scaled; give float32 in the units the model was trained on, "
-            "or int8 quantized as the model's input"
+            f"{path}: x is {x.dtype}, which may be raw or scaled; give float32 in the units the model was trained "
+            "on, or int8 quantized as the model's input"
         )
     return _finite(path, "x", x)
 
@@ -162,7 +153,7 @@ def _finite(path: Path, name: str, values: npt.NDArray[Any]) -> Float32Array:
     if len(bad):
         at = ", ".join(map(str, bad[0]))
         raise SdfaError(
-            f"{path}: {name} has {len(bad)} values that are not finite, the first at {name}[{at}]; drop those samples"
+            f"{path}: {name} has {len(bad)} values that are not finite, first {name}[{at}]; drop those samples"
         )
     return single
 
@@ -170,15 +161,13 @@ def _finite(path: Path, name: str, values: npt.NDArray[Any]) -> Float32Array:
 def _labels(path: Path, y: npt.NDArray[Any], classes: int) -> Int64Array:
     """y as int64[n] in 0 ... classes - 1."""
     if y.ndim != 1:
-        raise SdfaError(
-            f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample"
-        )
+        raise SdfaError(f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample")
     if y.dtype.kind not in "iu":
         raise SdfaError(f"{path}: y is {y.dtype}, but labels are integers; save y.astype('int64')")
     bad = np.flatnonzero((y < 0) | (y >= classes))
     if len(bad):
         raise SdfaError(
-            f"{path}: y[{bad[0]}] is {y[bad[0]]}, but the model's labels are 0 ... {classes - 1}; renumber the labels"
+            f"{path}: y[{bad[0]}] is {y[bad[0]]}, but the model's labels are 0 ... {classes - 1}; renumber them"
         )
     return y.astype(np.int64)
 

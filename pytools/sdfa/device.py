@@ -299,9 +299,7 @@ def _check_guesses(target: Target, info: Info, stage: Learn, guesses: ClassArray
         raise SdfaError(f"{target.name}: {what}: the model has {info.class_n} classes")
 
 
-def _decode(
-    target: Target, info: Info, memory: Memory, stages: Sequence[Stage], replies: Sequence[Reply]
-) -> Session:
+def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage], replies: Sequence[Reply]) -> Session:
     """replies: those to the stages, to STATE and to TAIL."""
     outputs: list[Int8Array] = []
     classes: list[ClassArray] = []

@@ -97,9 +97,7 @@ def _check_loss(tail: Tail, loss: str) -> None:
     if loss not in DEFAULT_RATE:
         raise SdfaError(f"unknown loss {loss!r}; known: {', '.join(DEFAULT_RATE)}")
     if loss == "mse" and tail.softmax:
-        raise SdfaError(
-            "the model ends in SOFTMAX: its loss is softmax_ce; cut the softmax off to learn with mse"
-        )
+        raise SdfaError("the model ends in SOFTMAX: its loss is softmax_ce; cut the softmax off to learn with mse")
     if loss == "softmax_ce" and tail.layers[-1].out_n < 2:
         raise SdfaError("cross-entropy needs at least 2 outputs; this model has 1: use mse")
 
@@ -130,9 +128,7 @@ def _calibrated(
     return jacobians(weights, masks)
 
 
-def make_meta(
-    graph: Graph, qgraph: QGraph, learning: Learning | None, name: str, options: Options
-) -> dict[str, Any]:
+def make_meta(graph: Graph, qgraph: QGraph, learning: Learning | None, name: str, options: Options) -> dict[str, Any]:
     """The META section: what tools need and the device does not."""
     end = {"input": qgraph.tensors[qgraph.input], "output": qgraph.tensors[qgraph.output]}
     meta: dict[str, Any] = {
@@ -159,9 +155,7 @@ def _tail_meta(graph: Graph, learning: Learning | None) -> list[dict[str, Any]]:
     ]
 
 
-def make_report(
-    graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | None, image: Image
-) -> dict[str, Any]:
+def make_report(graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | None, image: Image) -> dict[str, Any]:
     """What the export will cost on the device, and how it learns. Bytes throughout."""
     return {
         "name": image.meta["name"], "source": graph.name, "source_sha256": graph.sha256, "tool": image.meta["tool"],
@@ -214,9 +208,7 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
 def _warnings(plan: Plan, g: Learning | None) -> list[str]:
     found = []
     if plan.arena_len > plan.minimum:
-        found.append(
-            f"the arena is {plan.arena_len - plan.minimum} bytes above its minimum of {plan.minimum}"
-        )
+        found.append(f"the arena is {plan.arena_len - plan.minimum} bytes above its minimum of {plan.minimum}")
     for layer in g.tail.layers if g else ():
         frozen = int(frozen_channels(layer).sum())
         if frozen:
@@ -227,9 +219,7 @@ def _warnings(plan: Plan, g: Learning | None) -> list[str]:
         missing = set(range(layer_class_n(g))) - {int(c) for c in t.index[t.coef != 0]}
         if missing:
             some = ", ".join(map(str, sorted(missing)[:8])) + (", ..." if len(missing) > 8 else "")
-            found.append(
-                f"operation {layer.dense.place}: no neuron listens to {len(missing)} outputs ({some})"
-            )
+            found.append(f"operation {layer.dense.place}: no neuron listens to {len(missing)} outputs ({some})")
     return found
 
 

@@ -106,9 +106,7 @@ def _reduce_prod(args: list[_Array], options: _Options) -> _Array:
 def _pointwise(rule: Callable[[_Array, _Array], _Array]) -> Callable[[list[_Array], _Options], _Array | None]:
     def apply(args: list[_Array], options: _Options) -> _Array | None:
         left, right = args
-        return (
-            rule(left.astype(np.int64), right.astype(np.int64)) if options["activation"] == "NONE" else None
-        )
+        return rule(left.astype(np.int64), right.astype(np.int64)) if options["activation"] == "NONE" else None
 
     return apply
 
@@ -169,9 +167,7 @@ def _asked(graph: Graph, op: Op, known: Mapping[int, _Array], made: set[int]) ->
     if graph.tensors[op.inputs[1]].shape == (0,):
         return ()
     if op.inputs[1] not in made:
-        raise SdfaError(
-            f"{_where(graph, op)} takes its shape from an input; convert the model with fixed sizes"
-        )
+        raise SdfaError(f"{_where(graph, op)} takes its shape from an input; convert the model with fixed sizes")
     return None
 
 

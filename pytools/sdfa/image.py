@@ -206,9 +206,7 @@ class _Writer:
         layer = g.tail.layers[n]
         bias_mant, bias_exp = mantissa16(1.0 / layer.a.scale**2)
         if not -31 <= bias_exp <= 16:
-            raise SdfaError(
-                f"operation {layer.dense.place}: input scale {layer.a.scale} is out of range for learning"
-            )
+            raise SdfaError(f"operation {layer.dense.place}: input scale {layer.a.scale} is out of range for learning")
         fields = {
             "op": op_offset, "ratio": self.pool.add(_ratios(layer)), "delta_exp": delta_exp,
             "bias_mant": bias_mant, "bias_exp": bias_exp,

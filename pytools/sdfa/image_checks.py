@@ -1,4 +1,4 @@
-"""What firmware/SPEC.md section 1 demands of an image's records, so that nothing behind the reader meets a surprise.
+"""What firmware/SPEC.md section 1 demands of an image's records, so that nothing behind the reader is surprised.
 
 Every check raises Damaged with half a sentence; read_image makes one line of it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,9 +69,7 @@ def _span(off: int, length: int, limit: int, align: int, what: str) -> None:
     need(off + length <= limit, f"{what} lies outside its memory")
 
 
-def constant(
-    data: bytes, off: int, dtype: npt.DTypeLike, n: int, what: str, align: int = 4
-) -> npt.NDArray[np.generic]:
+def constant(data: bytes, off: int, dtype: npt.DTypeLike, n: int, what: str, align: int = 4) -> npt.NDArray[Any]:
     """`n` values of `dtype` at offset `off` of `DATA`; read-only."""
     kind = np.dtype(dtype)
     _span(off, n * kind.itemsize, len(data), align, what)
@@ -134,9 +133,7 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
 
 def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bool) -> None:
     kh, kw, in_c, out_c = *ints(op, "kh", "kw"), int(x["c"]), int(y["c"])
-    need(
-        all(ints(op, "kh", "kw", "stride_h", "stride_w", "dil_h", "dil_w")), "a size, stride or dilation is 0"
-    )
+    need(all(ints(op, "kh", "kw", "stride_h", "stride_w", "dil_h", "dil_w")), "a size, stride or dilation is 0")
     need(int(op["pad_top"]) < kh * int(op["dil_h"]), "pad_top is too large")
     need(int(op["pad_left"]) < kw * int(op["dil_w"]), "pad_left is too large")
     need(not depthwise or out_c % in_c == 0, "its channels are no multiple of the input's")
@@ -163,9 +160,7 @@ def _check_add(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     in1 = int(op["in1"])
     need(in1 < len(parts.tensors), "in1 is no tensor")
     need(_same_shape(x, y) and _same_shape(parts.tensors[in1], y), "its shapes differ")
-    need(
-        all(-31 <= s <= 0 for s in ints(op, "shift0", "shift1", "shift_out")), "a shift is outside -31 ... 0"
-    )
+    need(all(-31 <= s <= 0 for s in ints(op, "shift0", "shift1", "shift_out")), "a shift is outside -31 ... 0")
     _check_act(op)
 
 
@@ -215,8 +210,7 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
             _check_layer(parts, layer, int(op["out_n"]))
             if FEEDBACKS[feedback] == "bp":
                 need(
-                    i == 0
-                    or constant(parts.data, int(layer["sigma"]), "<u2", int(op["out_n"]), "sigma", 2).size,
+                    i == 0 or constant(parts.data, int(layer["sigma"]), "<u2", int(op["out_n"]), "sigma", 2).size,
                     "",
                 )
             elif i < len(layers) - 1:
@@ -236,11 +230,17 @@ def _dense_of(parts: Parts, layer: np.void) -> np.void:
     return op
 
 
+def _same_place(parts: Parts, a: int, b: int) -> bool:
+    """Whether two tensor indices name one tensor (a RESHAPE leaves two names, 1.4)."""
+    x, y = parts.tensors[a], parts.tensors[b]
+    return int(x["off"]) == int(y["off"]) and size(x) == size(y)
+
+
 def _check_chain(parts: Parts, dense: list[np.void]) -> None:
     cursor, before = 0, None
     for op in dense:
         in_n, out_n, bias, weights, x, y = ints(op, "in_n", "out_n", "bias", "weights", "in", "out")
-        need(before is None or before == x, "a trainable layer does not read the one before it")
+        need(before is None or _same_place(parts, before, x), "a trainable layer does not read the one before it")
         need((bias, weights) == (cursor, cursor + 4 * out_n), "the tail has another order than its layers")
         cursor, before = cursor + layer_bytes(out_n, in_n), y
     need(cursor == parts.tail_len, "the tail has another length than its layers")

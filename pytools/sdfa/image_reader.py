@@ -33,7 +33,8 @@ class Image:
 
     header: one record HEADER. model_id: 8 bytes. tensors: TENSOR[tensor_n].
     ops: (kind's name, record) in the order of execution; op_off: their byte offsets in the section `OPS `.
-    data: the section `DATA`. tail: factory values of the trainable tail, tail_len bytes, empty if nothing learns.
+    data: the section `DATA`. tail: factory values of the trainable tail, tail_len bytes; empty if nothing
+    learns.
     learning: one record LEARNING or None; layers: LAYER[layer_n], first to last.
     learned: one record LEARNED and learned_tail: tail_len bytes, both None without the section `LRND`.
     meta: the section `META`, empty without it.
@@ -58,7 +59,7 @@ class Image:
         return self.tail if self.learned_tail is None else self.learned_tail
 
     def constant(self, off: int, dtype: npt.DTypeLike, n: int) -> npt.NDArray[Any]:
-        """`n` values at byte offset `off` of `DATA`, read-only; the reader has checked that they are there."""
+        """`n` values at byte offset `off` of `DATA`, read-only; the reader checked that they exist."""
         return np.frombuffer(self.data, np.dtype(dtype), n, off)
 
 
@@ -108,9 +109,10 @@ def _read(data: bytes, name: str) -> Image:
     check_ops(parts)
     learning, layers = _learning(parts, sections)
     learned, learned_tail = _learned(tail_len, sections)
+    tail = sections["TAIL"] if tail_len else b""
     return Image(
         header, bytes(header["model_id"]), tensors, ops, op_off, sections["DATA"],
-        sections["TAIL"] if tail_len else b"", learning, layers, learned, learned_tail, _meta(sections.get("META")),
+        tail, learning, layers, learned, learned_tail, _meta(sections.get("META")),
     )  # fmt: skip
 
 

@@ -111,9 +111,7 @@ class _Reader:
         dtype = _enum(schema.TYPES, int(table.number(1, "b", 0)), f"type of tensor {name}")
         shape = self._shape(name, table)
         if table.table(6) or table.number(10, "I", 0):
-            raise self.refuse(
-                f"tensor {name} is stored sparse or elsewhere; convert with dense weights inside"
-            )
+            raise self.refuse(f"tensor {name} is stored sparse or elsewhere; convert with dense weights inside")
         scale, zero_point, axis = self._quantization(name, table.table(4), shape, dtype)
         chosen = int(table.number(2, "I", 0))
         if chosen >= len(buffers) and chosen > 0:

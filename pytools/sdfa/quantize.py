@@ -120,9 +120,7 @@ class _Lowering:
             )
         scale, zero_point = float(t.scale[0]), int(t.zero_point[0])
         if not (np.isfinite(scale) and scale > 0) or not -128 <= zero_point <= 127:
-            raise SdfaError(
-                f"tensor {t.name!r} has scale {scale} and zero point {zero_point}: not a sound int8 tensor"
-            )
+            raise SdfaError(f"tensor {t.name!r} has scale {scale} and zero point {zero_point}: not a sound int8 tensor")
         h, w, c = _cells(t.shape)
         if h > 65535 or w > 65535:
             raise SdfaError(f"tensor {t.name!r} has shape {t.shape}: height and width go up to 65535")
@@ -138,9 +136,7 @@ class _Lowering:
         if t.data is None:
             raise _refuse(op, f"input {slot} ({t.name!r}) must be a constant")
         if t.dtype != dtype:
-            raise _refuse(
-                op, f"constant {t.name!r} is {t.dtype}, only {dtype} is supported: quantize to full int8"
-            )
+            raise _refuse(op, f"constant {t.name!r} is {t.dtype}, only {dtype} is supported: quantize to full int8")
         return t
 
     def bias(self, op: Op, n: int) -> Int32Array:
@@ -170,14 +166,8 @@ def _level(out: QTensor, real: float | None) -> int | None:
 
 
 def _weight_scales(op: Op, w: Tensor, n: int) -> npt.NDArray[np.float64]:
-    if (
-        w.scale.size not in (1, n)
-        or np.any(w.zero_point != 0)
-        or not np.all(np.isfinite(w.scale) & (w.scale >= 0))
-    ):
-        raise _refuse(
-            op, f"weights {w.name!r} must have zero point 0 and one scale, or one per output channel"
-        )
+    if w.scale.size not in (1, n) or np.any(w.zero_point != 0) or not np.all(np.isfinite(w.scale) & (w.scale >= 0)):
+        raise _refuse(op, f"weights {w.name!r} must have zero point 0 and one scale, or one per output channel")
     return np.broadcast_to(w.scale.astype(np.float64), (n,)).copy()
 
 
@@ -224,9 +214,7 @@ def _window_fields(op: Op, a: QTensor, out: QTensor, kh: int, kw: int) -> dict[s
 
 def _picture(op: Op, t: QTensor) -> None:
     if len(t.shape) != 4 or t.shape[0] != 1:
-        raise _refuse(
-            op, f"{t.name!r} has shape {t.shape}: a picture of shape (1, height, width, channels) is needed"
-        )
+        raise _refuse(op, f"{t.name!r} has shape {t.shape}: a picture of shape (1, height, width, channels) is needed")
 
 
 def _lower_conv(low: _Lowering, op: Op) -> QOp:
@@ -251,9 +239,7 @@ def _lower_conv(low: _Lowering, op: Op) -> QOp:
     scale = _weight_scales(op, w, n)
     weights = w.data.astype(np.int8)
     reals = ta.scale * scale / to.scale
-    channels = _channels(
-        weights[0] if depthwise else weights, low.bias(op, n), scale, reals, 2 if depthwise else 0
-    )
+    channels = _channels(weights[0] if depthwise else weights, low.bias(op, n), scale, reals, 2 if depthwise else 0)
     macs = to.h * to.w * int(weights.size)
     return QOp(
         "depthwise" if depthwise else "conv",
@@ -342,9 +328,7 @@ def _lower_softmax(low: _Lowering, op: Op) -> QOp:
     a, o = low.tensor(op.inputs[0]), low.tensor(op.outputs[0])
     ta, to = low.tensors[a], low.tensors[o]
     if to.scale != 1 / 256 or to.zero_point != -128:
-        raise _refuse(
-            op, "output must be quantized with scale 1/256 and zero point -128, as converters write it"
-        )
+        raise _refuse(op, "output must be quantized with scale 1/256 and zero point -128, as converters write it")
     if ta.c > 4095 or (ta.h, ta.w, ta.c) != (to.h, to.w, to.c):
         raise _refuse(op, f"shape {ta.shape} is not supported: at most 4095 classes")
     real = min(float(op.options.get("beta", 1.0)) * ta.scale * (1 << 26), (1 << 31) - 1.0)

@@ -75,9 +75,7 @@ LAYER = np.dtype(
     ]
 )  # fmt: skip
 RATIO = np.dtype([("mant", "<u2"), ("exp", "<i2")])
-LEARNED = np.dtype(
-    [("steps", "<u4"), ("random", "<u4"), ("rate_q24", "<u4"), ("tau_q15", "<u2"), ("reserved", "<u2")]
-)
+LEARNED = np.dtype([("steps", "<u4"), ("random", "<u4"), ("rate_q24", "<u4"), ("tau_q15", "<u2"), ("reserved", "<u2")])
 
 LOSSES = ("softmax_ce", "mse")
 FEEDBACKS = ("last", "random", "aligned", "dense", "bp")

@@ -72,9 +72,7 @@ def _trainable(qgraph: QGraph, i: int | None) -> bool:
 def find_tail(qgraph: QGraph, count: int | None) -> Tail:
     """The last `count` dense layers (default: up to 2). Raises SdfaError when there are not that many in a chain."""
     if count is not None and count < 1:
-        raise SdfaError(
-            f"--train-last {count}: at least one layer must learn; leave the option away for the default"
-        )
+        raise SdfaError(f"--train-last {count}: at least one layer must learn; leave the option away for the default")
     at = _producer(qgraph, qgraph.tensors[qgraph.output].storage)
     softmax = at is not None and qgraph.ops[at].kind == "softmax"
     if softmax and at is not None:

@@ -1,7 +1,7 @@
-"""Fixed-point arithmetic of firmware/SPEC.md: requantization (2.1), softmax (2.2), powers of two (3.1), generator (3.3).
+"""Fixed-point arithmetic of firmware/SPEC.md: requantization (2.1), softmax (2.2), logarithms (3.1), generator (3.3).
 
-Every function takes and returns int64 arrays (or ints) that hold 32-bit values, so that no product overflows, and
-broadcasts its arguments. `>>` floors, as numpy's does on signed integers.
+Every function takes and returns int64 arrays (or ints) that hold 32-bit values, so that no product overflows,
+and broadcasts its arguments. `>>` floors, as numpy's does on signed integers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ LCG_MULTIPLIER, LCG_INCREMENT = 747796405, 2891336453
 
 # gemmlowp: (bit of the remainder in Q26, exp(-2^e) in Q31) for e = -2 ... 4
 _BARREL = (
-    (24, 1672461947), (25, 1302514674), (26, 790015084), (27, 290630308), (28, 39332535), (29, 720401), (30, 242),
+    (24, 1672461947), (25, 1302514674), (26, 790015084), (27, 290630308), (28, 39332535), (29, 720401),
+    (30, 242),
 )  # fmt: skip
 _EXP_MINUS_EIGHTH, _THIRD = 1895147668, 715827883
 _48_OVER_17, _MINUS_32_OVER_17 = 1515870810, -1010580540  # Q29
@@ -139,7 +140,7 @@ def log2_q12(x: int) -> int:
 
 
 def lcg_jumps(n: int) -> tuple[UInt64Array, UInt64Array]:
-    """Multipliers and increments, uint64[n]: state after j + 1 steps = multiplier[j] · state + increment[j] mod 2^32."""
+    """uint64[n] each: the state after j + 1 steps is multiplier[j] · state + increment[j] mod 2^32."""
     multiplier, increment = np.zeros(n, np.uint64), np.zeros(n, np.uint64)
     m, c = 1, 0
     for j in range(n):
@@ -157,4 +158,4 @@ def lanes(y: UInt64Array) -> Int64Array:
     """Words uint64[...] to their four 16-bit lanes int64[..., 4] (3.4)."""
     y = y.astype(np.int64)
     rotated = (y >> 24) | (y << 8)
-    return np.stack([y, y >> 8, y >> 16, rotated], axis=-1) & 0xFFFF
+    return i64(np.stack([y, y >> 8, y >> 16, rotated], axis=-1) & 0xFFFF)

@@ -1,7 +1,7 @@
 """Inference of an image (firmware/SPEC.md section 2) in numpy, for many samples at once.
 
-Tensors are values here, not places in an arena, so that a plan that overlaps two living tensors shows as a difference
-from the C runtime.
+Tensors are values here, not places in an arena, so that a plan that overlaps two living tensors shows as a
+difference from the C runtime.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BATCH_VALUES = 1 << 24
 class Run:
     """What n inferences leave behind.
 
-    output: int8[n, output_len]. inputs, outputs: int8[n, K] and int8[n, N] per trainable operation, by its index.
+    output: int8[n, output_len]. inputs, outputs: int8[n, K] and int8[n, N] per trainable operation's index.
     acc: int32[n, C], the accumulators of the output layer, or None where no operation keeps any.
     """
 
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(eq=False)
 class _State:
-    """One batch on its way: flat tensors int8[n, len] by arena offset, so that two names of one tensor share values."""
+    """One batch on its way: flat tensors int8[n, len] by arena offset: two names of one tensor share values."""
 
     values: dict[int, Int8Array]
     inputs: dict[int, Int8Array] = field(default_factory=dict)
@@ -50,13 +50,11 @@ class _State:
 
 
 def run(image: Image, tail: bytes | None, x: Int8Array) -> Run:
-    """Infer x int8[n, input_len] with this trainable tail; None is the image's own (learned, else factory)."""
+    """Infer x int8[n, input_len] with this trainable tail; None is the image's own, learned before factory."""
     x = check_input(image, x)
     tail = image.present_tail if tail is None else tail
     if len(tail) != len(image.tail):
-        raise SdfaError(
-            f"the trainable tail has {len(tail)} bytes instead of {len(image.tail)}; take the model's own"
-        )
+        raise SdfaError(f"the trainable tail has {len(tail)} bytes instead of {len(image.tail)}; take the model's own")
     runs = [_run(image, tail, part) for part in _batches(image, x)]
     accs = [r.acc for r in runs if r.acc is not None]
     return Run(
@@ -68,7 +66,7 @@ def run(image: Image, tail: bytes | None, x: Int8Array) -> Run:
 
 
 def run_until(image: Image, x: Int8Array, stop: int, tensor: int) -> Int8Array:
-    """Values int8[n, len] of `tensor` after the operations before index `stop`: the features of a backbone."""
+    """Values int8[n, len] of `tensor` after the operations before index `stop`: a backbone's features."""
     x = check_input(image, x)
     parts = []
     for part in _batches(image, x):
@@ -83,15 +81,11 @@ def check_input(image: Image, x: npt.NDArray[np.generic]) -> Int8Array:
     """`x` as int8[n, input_len], or an SdfaError."""
     length = size(image.tensors[int(image.header["input"])])
     if x.dtype != np.int8 or x.ndim < 1 or x.size != x.shape[0] * length:
-        raise SdfaError(
-            f"inputs are {x.dtype}{list(x.shape)}; the model reads int8[n, {length}]: reshape or quantize them"
-        )
+        raise SdfaError(f"inputs are {x.dtype}{list(x.shape)}; the model reads int8[n, {length}]: reshape or quantize")
     return np.asarray(x.reshape(len(x), length), np.int8)
 
 
-def dense(
-    image: Image, i: int, weights: Int8Array, bias: npt.ArrayLike, x: Int8Array
-) -> tuple[Int64Array, Int8Array]:
+def dense(image: Image, i: int, weights: Int8Array, bias: npt.ArrayLike, x: Int8Array) -> tuple[Int64Array, Int8Array]:
     """Operation i, a DENSE, on x int8[..., K]: accumulators [..., N] and outputs int8[..., N]."""
     op = image.ops[i][1]
     acc = accumulate(x, weights, bias)
@@ -182,9 +176,7 @@ def _other(image: Image, state: _State, name: str, op: np.void) -> Int8Array:
         return softmax(x, *ints(op, "mult", "shift", "diff_min"))
     if name == "add":
         zero_points = tuple(_zero_point(image, t) for t in ints(op, "in", "in1", "out"))
-        return add(
-            x, _picture(image, state, int(op["in1"])), op, (zero_points[0], zero_points[1], zero_points[2])
-        )
+        return add(x, _picture(image, state, int(op["in1"])), op, (zero_points[0], zero_points[1], zero_points[2]))
     if name in ("avgpool", "maxpool"):
         return pool(x, op, out, average=name == "avgpool")
     return _convolve(image, x, op, out)

@@ -6,6 +6,7 @@ Shapes: pictures are int8[n, h, w, c]; accumulators are int64 arrays of signed 3
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +17,21 @@ from sdfa.twin.fixedpoint import Int64Array, i64, mbqm, rdbpot, srdhm, wrap32
 __all__ = ["accumulate", "add", "clamp", "conv", "depthwise", "pool", "requantize"]
 
 Int8Array = npt.NDArray[np.int8]
-FloatArray = npt.NDArray[np.floating]
 
 
 def clamp(v: Int64Array, op: np.void) -> Int8Array:
     """To the record's act_min ... act_max."""
-    return np.clip(v, *ints(op, "act_min", "act_max")).astype(np.int8)
+    low, high = ints(op, "act_min", "act_max")
+    return np.clip(v, low, high).astype(np.int8)
 
 
-def requantize(
-    acc: Int64Array, mult: Int64Array, shift: Int64Array, zero_point: int, op: np.void
-) -> Int8Array:
+def requantize(acc: Int64Array, mult: Int64Array, shift: Int64Array, zero_point: int, op: np.void) -> Int8Array:
     """out(acc, c) of 2.1; the channel is the last axis of `acc`."""
     return clamp(wrap32(mbqm(acc, mult, shift) + zero_point), op)
 
 
-def _float(taps: int) -> np.dtype[np.floating]:
-    """The float type in which a sum of `taps` int8 products is exact in any order: BLAS then serves integers."""
+def _float(taps: int) -> np.dtype[Any]:
+    """The float type in which a sum of `taps` int8 products is exact in any order, so that BLAS serves."""
     return np.dtype(np.float32 if taps << 14 <= 1 << 24 else np.float64)
 
 
@@ -44,7 +43,7 @@ def accumulate(x: Int8Array, weights: Int8Array, bias: npt.ArrayLike) -> Int64Ar
 
 
 def _taps(out_n: int, k: int, stride: int, dil: int, pad: int, in_n: int) -> Int64Array:
-    """Input coordinate of every tap along one axis, int64[out_n, k]; in_n where it lies outside the picture."""
+    """Input coordinate of every tap along one axis, int64[out_n, k]; in_n where it is outside the picture."""
     at = np.arange(out_n)[:, None] * stride - pad + np.arange(k) * dil
     return np.where((at >= 0) & (at < in_n), at, in_n)
 
@@ -61,9 +60,7 @@ def _framed(x: Int8Array, zero_point: int) -> Int8Array:
     return np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=zero_point)
 
 
-def conv(
-    x: Int8Array, weights: Int8Array, bias: Int64Array, op: np.void, zero_point: int, out: np.void
-) -> Int64Array:
+def conv(x: Int8Array, weights: Int8Array, bias: Int64Array, op: np.void, zero_point: int, out: np.void) -> Int64Array:
     """Accumulators [n, out_h, out_w, out_c]; weights int8[out_c, kh, kw, in_c]."""
     out_h, out_w, out_c = ints(out, "h", "w", "c")
     rows, columns = _window(op, x, out_h, out_w)
@@ -94,9 +91,7 @@ def _spans(out_n: int, in_n: int, k: int, stride: int, pad: int) -> list[slice]:
 
 def _windows(x: Int8Array, op: np.void, out: np.void) -> Iterator[tuple[int, int, Int64Array]]:
     """(oy, ox, cells int64[n, cells, c]) for every window."""
-    kh, kw, stride_h, stride_w, top, left = ints(
-        op, "kh", "kw", "stride_h", "stride_w", "pad_top", "pad_left"
-    )
+    kh, kw, stride_h, stride_w, top, left = ints(op, "kh", "kw", "stride_h", "stride_w", "pad_top", "pad_left")
     rows = _spans(int(out["h"]), x.shape[1], kh, stride_h, top)
     columns = _spans(int(out["w"]), x.shape[2], kw, stride_w, left)
     for oy, row in enumerate(rows):

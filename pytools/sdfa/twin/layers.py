@@ -1,4 +1,4 @@
-"""The trainable layers of an image (firmware/SPEC.md 1.5, 1.6), decoded for the twin and for the float reference."""
+"""The trainable layers of an image (firmware/SPEC.md 1.5, 1.6), decoded for twin and float reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Layer:
     """One trainable layer: K = in_n inputs, N = out_n neurons, C outputs of the model.
 
     place: index of its DENSE operation. z_in: zero point of its input; in_scale: its scale.
-    bias_off, weights_off: bytes, in the tail. mant, exp: int64[N], s_a / s_w = mant · 2^exp, mant = 0 freezes a row.
+    bias_off, weights_off: bytes, in the tail. mant, exp: int64[N], s_a / s_w = mant · 2^exp; mant = 0 freezes.
     index, coef: int64[N, k] or None. sigma: int64[N] or None.
     """
 
@@ -56,7 +56,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """What and how the image learns. loss, feedback: names of records.LOSSES and FEEDBACKS; zmult, zshift: int64[C]."""
+    """What and how the image learns. loss, feedback: of records.LOSSES, FEEDBACKS; zmult, zshift: int64[C]."""
 
     layers: tuple[Layer, ...]
     loss: str

@@ -48,9 +48,9 @@ class _Pass:
 class Twin:
     """A device in numpy: an image and its trainable state.
 
-    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. A learned image starts
-    with its learned values. rounding other than "stochastic" and threshold other than "sum" are for experiments; the
-    device has neither.
+    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. A learned image
+    starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
+    experiments; the device has neither.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Twin:
 
     def classify(self, x: Int8Array) -> npt.NDArray[np.int64]:
         """The first output with the largest logit z (3.1) of each sample: int64[n]."""
-        return self.logits(x).argmax(axis=1)
+        return i64(self.logits(x).argmax(axis=1))
 
     def logits(self, x: Int8Array) -> Int64Array:
         """z int64[n, C] (3.1)."""
@@ -125,7 +125,7 @@ class Twin:
         return int(self.learn_many(x.reshape(1, -1), np.array([label]))[0])
 
     def learn_many(self, x: Int8Array, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """One step per sample int8[n, input_len] with its label [n], in this order; returns the guesses before each."""
+        """One step per sample int8[n, input_len] with its label [n], in order; the guesses before each."""
         return self.learn_features(self.features(x), labels)
 
     def learn_features(self, features: Int8Array, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -144,13 +144,11 @@ class Twin:
         return np.array([self._learn_one(f, int(c)) for f, c in zip(features, y, strict=True)], np.int64)
 
     def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:
-        """One step from one sample int8[input_len] and its targets i16[C], in units of the output range, Q15."""
+        """One step from one sample int8[input_len] and its targets i16[C], of the output range, Q15."""
         self._expect("mse")
         t = np.asarray(target)
         if t.shape != (self.layers[-1].out_n,) or t.dtype.kind not in "iu" or np.abs(i64(t)).max() > 1 << 15:
-            raise SdfaError(
-                f"targets are {t.dtype}{list(t.shape)}; they must be {self.layers[-1].out_n} of 16 bits"
-            )
+            raise SdfaError(f"targets are {t.dtype}{list(t.shape)}; they must be {self.layers[-1].out_n} of 16 bits")
         seen = self._pass(self.features(x.reshape(1, -1))[0])
         self._step(seen, squared(self._logits(seen.acc), t, self.tau_q15))
 
@@ -159,9 +157,7 @@ class Twin:
     def _expect(self, loss: str) -> None:
         if self.learning.loss != loss:
             wants = "targets" if loss == "softmax_ce" else "labels"
-            raise SdfaError(
-                f"this model learns from {wants}; call {'learn_target' if wants == 'targets' else 'learn'}"
-            )
+            raise SdfaError(f"this model learns from {wants}; call {'learn_target' if wants == 'targets' else 'learn'}")
 
     def _pass(self, features: Int8Array) -> _Pass:
         """The tail on features int8[..., K]."""

@@ -1,4 +1,4 @@
-"""One layer's update (firmware/SPEC.md 3.4): which rows move and by how much, and the rows' new weights and biases."""
+"""One layer's update (firmware/SPEC.md 3.4): which rows move, by how much, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ class Rate:
 def rate_of(layers: tuple[Layer, ...], rate_q24: int) -> list[Rate]:
     """h and s of 3.4 for every layer, or an SdfaError for a rate that the arithmetic cannot hold."""
     if not 0 < rate_q24 <= MASK32:
-        raise SdfaError(
-            f"a learning rate of {rate_q24 / 2**24:g} is refused; it must lie above 0 and below 256"
-        )
+        raise SdfaError(f"a learning rate of {rate_q24 / 2**24:g} is refused; it must lie above 0 and below 256")
     extra = rate_q24.bit_length() - 16
     mant = rate_q24 >> extra if extra > 0 else rate_q24 << -extra
     return [_rate(layer, i, mant, extra - 24, rate_q24 / 2**24) for i, layer in enumerate(layers)]
@@ -50,7 +48,7 @@ def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float) -> Rate:
 
 @dataclass(frozen=True, eq=False)
 class Moves:
-    """The rows that move: their indices, G, and the generator's state behind the draw of G; int64[R] and uint64[R]."""
+    """The rows that move: indices int64[R], G int64[R], and the generator's state behind the draw of G."""
 
     rows: Int64Array
     g: Int64Array
@@ -58,7 +56,7 @@ class Moves:
 
 
 class Draws:
-    """How the generator advances over the rows of one layer: a row that moves takes 1 + ceil(K / 4) words after G's."""
+    """How the generator advances over one layer's rows: a row that moves takes 1 + ceil(K / 4) words after G's."""
 
     def __init__(self, in_n: int, rounding: Rounding) -> None:
         self.rounding = rounding
@@ -98,11 +96,7 @@ class Draws:
     def _fixed(self, value: Int64Array, bits: int) -> Int64Array:
         """Not on the device: rounding to nearest, or towards zero."""
         half = (1 << bits) >> 1
-        return (
-            np.full_like(value, half)
-            if self.rounding == "nearest"
-            else np.where(value < 0, (1 << bits) - 1, 0)
-        )
+        return np.full_like(value, half) if self.rounding == "nearest" else np.where(value < 0, (1 << bits) - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -126,8 +120,10 @@ def apply(
     old = weights[moves.rows].astype(np.int64)
     step = moves.g[:, None] * a
     r = lanes(words[:, 1:]).reshape(len(moves.rows), -1)[:, : layer.in_n]
-    wanted = old + ((step + draws.offsets(step, 16, r)) >> 16)
-    new = np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX)
+    delta = (step + draws.offsets(step, 16, r)) >> 16
+    wanted = old + delta
+    # a weight of -128 from the factory stays until it moves
+    new = np.where(delta, np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX), old)
     folded = layer.z_in * (new - old).sum(axis=1)
     wanted_bias = bias[moves.rows] + _bias_step(layer, draws, moves.g, words[:, 0]) - folded
     new_bias = np.clip(wanted_bias, -BIAS_MAX, BIAS_MAX)

@@ -1,0 +1,199 @@
+"""Learning on a target from a set of samples: what `pytools learn` does, as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.data import Samples
+from sdfa.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage, Stats
+from sdfa.errors import SdfaError
+from sdfa.graph import Int8Array
+from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
+from sdfa.image_reader import Image, read_image, sections_of
+from sdfa.records import HEADER, LOSSES
+from sdfa.targets import Target
+
+KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "kernels")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """None: as the image says. rate: learning rate; tau: error threshold; seed: order of samples and rounding."""
+
+    epochs: int = 1
+    rate: float | None = None
+    tau: float | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """scores: on the evaluation samples, before the first epoch and after each (accuracy, or RMSE in real units).
+
+    image: the learned image. stats, random: at the end. orders: indices of the samples of each epoch, as learned.
+    """
+
+    scores: tuple[float, ...]
+    stats: Stats
+    random: int
+    tail: bytes
+    image: bytes
+    stack_len: int
+    weights_total: int
+    ties: int
+
+
+def input_shape(image: Image) -> tuple[int, ...]:
+    """Shape of one sample."""
+    shape = tuple(image.meta["input"]["shape"])
+    return shape[1:] if len(shape) > 1 else shape
+
+
+def quantize_input(image: Image, x: npt.NDArray[Any]) -> Int8Array:
+    """Real samples to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
+    if x.dtype == np.int8:
+        return np.asarray(x, np.int8)
+    end = image.meta["input"]
+    q = np.floor(np.abs(x) / np.float32(end["scale"]) + 0.5) * np.sign(x) + end["zero_point"]
+    return np.clip(q, -128, 127).astype(np.int8)
+
+
+def loss_of(image: Image) -> str:
+    """softmax_ce or mse. SdfaError when nothing learns."""
+    if image.learning is None:
+        raise SdfaError("nothing learns in this image: export it without --train-last 0, with dense layers at its end")
+    return LOSSES[int(image.learning["loss"])]
+
+
+def class_count(image: Image) -> int:
+    """Outputs of the trainable output layer."""
+    return int(image.ops[image.op_off.index(int(image.layers[-1]["op"]))][1]["out_n"])
+
+
+def tail_weight_count(image: Image) -> int:
+    """Weights that may learn, without biases."""
+    ops = (image.ops[image.op_off.index(int(layer["op"]))][1] for layer in image.layers)
+    return sum(int(op["in_n"]) * int(op["out_n"]) for op in ops)
+
+
+def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """Real targets (n, outputs) to Q15 of the output range (SPEC 3.1)."""
+    scale = image.meta["tail"][-1]["output_scale"]
+    return np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767).astype(np.int16)
+
+
+def sample_orders(n: int, epochs: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """A new order for each epoch, the same for everything that is compared."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(n) for _ in range(epochs)]
+
+
+def _learn_stage(image: Image, x: Int8Array, y: npt.NDArray[Any]) -> Stage:
+    if loss_of(image) == "mse":
+        return LearnTarget(x, quantize_targets(image, y))
+    return Learn(x, y)
+
+
+def _evaluate_stage(image: Image, x: Int8Array) -> Stage:
+    return Run(x) if loss_of(image) == "mse" else Classify(x)
+
+
+def plan_stages(image: Image, samples: Samples, settings: Settings, x_eval: Int8Array) -> list[Stage]:
+    """Settings, evaluation, then for each epoch its steps and an evaluation."""
+    if settings.epochs < 1:
+        raise SdfaError(f"--epochs {settings.epochs}: at least 1")
+    x = quantize_input(image, samples.x)
+    stages: list[Stage] = [
+        Set(
+            rate_q24=None if settings.rate is None else rate_q24(settings.rate),
+            tau_q15=None if settings.tau is None else tau_q15(settings.tau),
+            seed=settings.seed & 0x7FFFFFFF,
+        ),
+        _evaluate_stage(image, x_eval),
+    ]
+    for order in sample_orders(len(x), settings.epochs, settings.seed):
+        stages += [_learn_stage(image, x[order], samples.y[order]), _evaluate_stage(image, x_eval)]
+    return stages
+
+
+def _scores(image: Image, session: Session, y: npt.NDArray[Any]) -> tuple[float, ...]:
+    if loss_of(image) == "softmax_ce":
+        return tuple(float(np.mean(classes == y)) for classes in session.classes)
+    return tuple(rmse(image, out, y) for out in session.outputs)
+
+
+def rmse(image: Image, outputs: Int8Array, y: npt.NDArray[Any]) -> float:
+    """Root mean squared error in real units."""
+    end = image.meta["output"]
+    real = (outputs.astype(np.float64) - end["zero_point"]) * end["scale"]
+    return float(np.sqrt(np.mean((real - y) ** 2)))
+
+
+def count_ties(outputs: Int8Array) -> int:
+    """Samples whose largest int8 output occurs more than once."""
+    return int(np.sum(np.sum(outputs == outputs.max(axis=1, keepdims=True), axis=1) > 1))
+
+
+def adapt(
+    target: Target, data: bytes, samples: Samples, evaluation: Samples | None = None, settings: Settings | None = None
+) -> Outcome:
+    """Learn `samples` on `target`, starting from the image `data`; scores on `evaluation` (default: the same samples)."""
+    settings = settings or Settings()
+    image = read_image(data)
+    judge = evaluation or samples
+    x_eval = quantize_input(image, judge.x)
+    stages = [*plan_stages(image, samples, settings, x_eval), Run(x_eval)]
+    session = Device(target, data).session(stages)
+    state = session.state
+    learned = learned_image(data, session.tail, state.stats.steps, state.random, state.rate_q24, state.tau_q15)
+    scores = _scores(image, session, judge.y)
+    return Outcome(
+        scores[: settings.epochs + 1], state.stats, state.random, session.tail, learned, session.memory.stack_len,
+        state.stats.steps * tail_weight_count(image), count_ties(session.outputs[-1]),
+    )  # fmt: skip
+
+
+def learned_image(data: bytes, tail: bytes, steps: int, random: int, rate: int, tau: int) -> bytes:
+    """The image with learned values in it; factory weights and model_id stay."""
+    header = read_image(data).header
+    sections = [(tag, payload) for tag, payload in sections_of(data) if tag != b"LRND"]
+    sections.append((b"LRND", learned_section(tail, steps, random, rate, tau)))
+    return pack_image({name: header[name] for name in KEPT_HEADER}, sections)
+
+
+def report(outcome: Outcome, image: Image, settings: Settings, evaluated_on: str) -> dict[str, Any]:
+    """The JSON of `pytools learn`."""
+    stats = outcome.stats
+    name = "accuracy" if loss_of(image) == "softmax_ce" else "rmse"
+    return {
+        f"{name}_before": outcome.scores[0], f"{name}_after": outcome.scores[-1], "curve": list(outcome.scores),
+        "evaluated_on": evaluated_on, "epochs": settings.epochs, "seed": settings.seed, "steps": stats.steps,
+        "weights_updated": stats.weights_updated, "weights_nonzero": stats.weights_nonzero,
+        "weights_total": outcome.weights_total, "output_ties": outcome.ties,
+        "saturations": {
+            "weights": stats.saturated_weights, "activations": stats.saturated_activations,
+            "logits": stats.saturated_logits,
+        },
+        "stats": asdict(stats), "random": outcome.random, "model_id": image.model_id.hex(),
+    }  # fmt: skip
+
+
+def mean_loss(image: Image, stats: Stats) -> float:
+    """Mean loss per step: nats, or squared error in units of the output range."""
+    steps = max(stats.steps, 1)
+    if loss_of(image) == "softmax_ce":
+        return stats.loss / 4096 * float(np.log(2)) / steps
+    return stats.loss / 32768 / steps
+
+
+def concatenate(parts: Sequence[Samples]) -> Samples:
+    """Several sets as one."""
+    return Samples(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+
+
+assert set(KEPT_HEADER) <= set(HEADER.names or ())

@@ -1,0 +1,145 @@
+"""Proof that a target did what the references say: `pytools check` as a function."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.adapt import class_count, loss_of, quantize_input, quantize_targets, tail_weight_count
+from sdfa.data import Samples
+from sdfa.device import Device, Learn, LearnTarget, Run, Session, Set
+from sdfa.graph import Int8Array
+from sdfa.image_reader import Image, read_image
+from sdfa.reference import FloatTail, features
+from sdfa.targets import Target
+from sdfa.twin.infer import run
+from sdfa.twin.learn import Twin
+
+RANDOM_SAMPLES = 256
+
+
+def made_up_samples(image: Image, steps: int, rng: np.random.Generator) -> Samples:
+    """Random inputs, and random labels or targets, for a check without data."""
+    shape = tuple(image.meta["input"]["shape"])[1:] or (1,)
+    n = min(RANDOM_SAMPLES, max(1, steps))
+    x = rng.integers(-128, 128, (n, *shape)).astype(np.int8)
+    if image.learning is not None and loss_of(image) == "mse":
+        end = image.meta["output"]
+        q = rng.integers(-128, 128, (n, class_count(image)))
+        return Samples(x, ((q - end["zero_point"]) * end["scale"]).astype(np.float32))
+    classes = class_count(image) if image.learning is not None else 1
+    return Samples(x, rng.integers(0, classes, n))
+
+
+def check(target: Target, data: bytes, samples: Samples | None, steps: int = 1000, seed: int = 1) -> dict[str, Any]:
+    """Compare every output byte, and every learned byte after `steps` steps, with the integer twin; then with floats.
+
+    Returns the JSON of `pytools check`; mismatching_bytes must be 0. The float reference is a comparison, not a test.
+    """
+    image = read_image(data)
+    samples = samples or made_up_samples(image, steps, np.random.default_rng(seed))
+    x = quantize_input(image, samples.x)
+    result: dict[str, Any] = {"target": target.name, "model_id": image.model_id.hex(), "steps": 0}
+    if image.learning is None:
+        result["inference"] = _compare_outputs(Device(target, data).run(x), run(image, None, x).output)
+    else:
+        result |= _check_learning(target, data, image, x, samples, steps, seed)
+    parts = [result["inference"], *([result["learning"]] if "learning" in result else [])]
+    result["mismatching_bytes"] = sum(part["mismatching_bytes"] for part in parts)
+    return result
+
+
+def _compare_outputs(device: Int8Array, twin: Int8Array) -> dict[str, Any]:
+    bad = np.argwhere(device != twin)
+    return {
+        "samples": len(device), "bytes": int(device.size), "mismatching_bytes": len(bad),
+        "first": [int(i) for i in bad[0]] if len(bad) else None,
+    }  # fmt: skip
+
+
+def _learn_order(n: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(n) for _ in range(-(-steps // n))])[:steps]
+
+
+def _check_learning(
+    target: Target, data: bytes, image: Image, x: Int8Array, samples: Samples, steps: int, seed: int
+) -> dict[str, Any]:
+    order = _learn_order(len(x), steps, seed)
+    labels = quantize_targets(image, samples.y) if loss_of(image) == "mse" else samples.y
+    stage = LearnTarget(x[order], labels[order]) if loss_of(image) == "mse" else Learn(x[order], labels[order])
+    session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
+    twin = Twin(image)
+    before = twin.run(x).output
+    twin.random = seed & 0x7FFFFFFF
+    teach(twin, x[order], labels[order])
+    outputs = np.concatenate(session.outputs)
+    return {
+        "steps": len(order),
+        "inference": _compare_outputs(outputs, np.concatenate([before, twin.run(x).output])),
+        "learning": _compare_state(session, twin),
+        "float": compare_float(image, session.tail, x[order], samples.y[order]),
+    }
+
+
+def teach(twin: Twin, x: Int8Array, labels: npt.NDArray[Any]) -> None:
+    """One step per sample on the twin. labels: classes, or int16 targets."""
+    if loss_of(twin.image) == "softmax_ce":
+        twin.learn_many(x, labels)
+        return
+    for sample, target in zip(x, labels, strict=True):
+        twin.learn_target(sample, target)
+
+
+def _compare_state(session: Session, twin: Twin) -> dict[str, Any]:
+    """Weights and biases byte for byte; the generator and every counter."""
+    device, expected = (np.frombuffer(t, np.uint8) for t in (session.tail, twin.tail_bytes()))
+    counters = {
+        name: [value, int(getattr(twin.stats, name))]
+        for name, value in asdict(session.state.stats).items()
+        if value != int(getattr(twin.stats, name))
+    }
+    generator = [session.state.random, int(twin.random)]
+    return {
+        "bytes": int(device.size),
+        "mismatching_bytes": int(np.sum(device != expected)) + 4 * (generator[0] != generator[1]) + 8 * len(counters),
+        "different_counters": counters,
+        "generator_equal": generator[0] == generator[1],
+        "weights_moved": int(np.sum(device != np.frombuffer(twin.image.tail, np.uint8))),
+    }
+
+
+def compare_float(image: Image, tail: bytes, x: Int8Array, y: npt.NDArray[Any]) -> dict[str, Any]:
+    """The float reference, taught the same samples in the same order with the same feedback.
+
+    cosine: between the two changes of all weights. agreement: share of samples with the same class (cross-entropy).
+    """
+    assert image.learning is not None
+    start, learned = FloatTail.from_image(image), FloatTail.from_image(image, tail)
+    reference = FloatTail.from_image(image)
+    inputs = features(image, x)
+    rate, tau = int(image.learning["rate_q24"]) / 2**24, int(image.learning["tau_q15"]) / 2**15
+    reference.learn_many(inputs, y, rate, tau)
+    fixed = flat(learned) - flat(start)
+    exact = flat(reference) - flat(start)
+    scale = float(np.linalg.norm(fixed) * np.linalg.norm(exact))
+    result = {
+        "cosine": float(fixed @ exact) / scale if scale else None,
+        "length_ratio": float(np.linalg.norm(fixed) / np.linalg.norm(exact)) if scale else None,
+        "weights": tail_weight_count(image),
+    }
+    if loss_of(image) == "softmax_ce":
+        a, b = learned.logits(inputs).argmax(axis=1), reference.logits(inputs).argmax(axis=1)
+        result |= {
+            "agreement": float(np.mean(a == b)), "accuracy_fixed": float(np.mean(a == y)),
+            "accuracy_float": float(np.mean(b == y)),
+        }  # fmt: skip
+    return result
+
+
+def flat(tail: FloatTail) -> npt.NDArray[np.float64]:
+    """All weights of a tail in one vector."""
+    return np.concatenate([w.ravel() for w in tail.weights])
