@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +114,7 @@ def test_data_is_not_folded() -> None:
     assert kinds(folded(tensors, [OpDef("ADD", (2, 2), (1,))])) == ["ADD"]
 
 
-def chain(*steps: tuple[str, tuple[TensorDef, ...], dict[str, int | str]], shape: tuple[int, ...]) -> Graph:
+def chain(*steps: tuple[str, tuple[TensorDef, ...], Mapping[str, int | str]], shape: tuple[int, ...]) -> Graph:
     """SHAPE of (2, 3, 4), the steps one after the other (each reads the last one and its constants), RESHAPE."""
     tensors = [TensorDef("x", (2, 3, 4)), TensorDef("y", (1, 1)), TensorDef("s", (3,), "int32")]
     ops, at = [OpDef("SHAPE", (0,), (2,), {"out_type": "int32"})], 2

@@ -121,15 +121,8 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
 
 
 FAULTS = {
-    "no such address": "int app_main(void) { return *(volatile int *)0x1e000000; }",
+    "no such address": "int app_main(void) { return *(volatile int *)0xf8000000; }",
     "undefined instruction": 'int app_main(void) { __asm__ volatile("udf #1"); return 0; }',
-    "stack overflow": """
-        static int deep(int n) {
-            volatile char block[512];
-            block[n & 255] = (char)n;
-            return deep(n + 1) + block[0];
-        }
-        int app_main(void) { return deep(zero); }""",
 }
 
 
@@ -141,6 +134,26 @@ def test_a_fault_of_the_processor_is_an_error(machine: str, fault: str, tmp_path
     command = Qemu(MACHINES[machine]).command(program)
     with pytest.raises(SdfaError, match="the processor faulted"):
         run_batch("board", command, bytes(4), [], 60)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("depth", [1, 1 << 20])
+def test_a_stack_overflow_is_an_error(machine: str, depth: int, tmp_path: Path) -> None:
+    """By one frame, and without end."""
+    body = f"""
+        static int deep(int n) {{
+            volatile char block[{MACHINES[machine].stack_len}];
+            for (int i = 0; i < {MACHINES[machine].stack_len}; i++)
+                block[i] = (char)n;
+            return (n < {depth} ? deep(n + 1) : 0) + block[0];
+        }}
+        int app_main(void) {{
+            return deep(zero + 1) & 0;
+        }}"""
+    program = _custom(machine, body, tmp_path)
+    with pytest.raises(SdfaError, match="the stack overflowed|the processor faulted"):
+        run_batch("board", Qemu(MACHINES[machine]).command(program), bytes(4), [], 60)
 
 
 @pytest.mark.qemu

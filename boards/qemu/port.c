@@ -111,5 +111,5 @@ int main(void) {
         return APP_EXIT_IO;
     result = app_main();
     flush();
-    return result;
+    return *memory_stack == MEMORY_PAINT ? result : APP_EXIT_STACK;
 }

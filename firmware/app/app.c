@@ -211,9 +211,10 @@ static int set(uint32_t rate_q24, uint32_t tau_q15, uint32_t seed) {
 
     if (!status && tau_q15 != APP_LEAVE)
         status = sdfa_set_threshold(&app.net, tau_q15);
-    if (!status && seed != APP_LEAVE)
-        app.net.random = seed;
-    return status;
+    if (status || seed == APP_LEAVE)
+        return status;
+    app.net.random = seed;
+    return app.net.class_n ? SDFA_ERR_OK : SDFA_ERR_FROZEN; /* where nothing learns nothing rounds */
 }
 
 static bool do_set(uint32_t len) {

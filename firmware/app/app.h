@@ -44,7 +44,8 @@
     X(OK, 0, "ok")                                                                                                     \
     X(TRUNCATED, 65, "the requests end inside a request")                                                              \
     X(IO, 66, "a file could not be opened, read or written")                                                           \
-    X(FAULT, 67, "the processor faulted")
+    X(FAULT, 67, "the processor faulted")                                                                              \
+    X(STACK, 68, "the stack overflowed")
 
 enum app_request {
 #define APP_X(name, value, text) APP_##name = (value),

@@ -123,7 +123,7 @@ static int check_ops(const struct sdfa *s) {
             return error;
         off += op->len;
     }
-    return s->op_n && off == s->ops_len ? SDFA_ERR_OK : SDFA_ERR_OP;
+    return off == s->ops_len ? SDFA_ERR_OK : SDFA_ERR_OP;
 }
 
 static void bind(struct sdfa *s, const struct sdfa_header *h, const struct sections *t) {

@@ -283,12 +283,12 @@ def build_image(qgraph: QGraph, plan: Plan, learning: Learning | None, meta: Map
     head = {
         "arena_len": plan.arena_len, "tail_len": layout.len, "op_n": len(ops), "tensor_n": len(qgraph.tensors),
         "input": qgraph.input, "output": qgraph.output,
-        "kernels": int(np.bitwise_or.reduce([1 << KIND_OF[op.kind] for op in qgraph.ops])),
+        "kernels": sum({1 << KIND_OF[op.kind] for op in qgraph.ops}),
     }  # fmt: skip
     return pack_image(head, sections)
 
 
-def pack_image(head: Mapping[str, Any], sections: Sequence[tuple[bytes, bytes]]) -> bytes:
+def pack_image(head: Mapping[str, Any], sections: list[tuple[bytes, bytes]]) -> bytes:
     """Header, table and sections with offsets, model_id and CRC filled in. head: the other header fields."""
     at = align(HEADER.itemsize + SECTION.itemsize * len(sections), SECTION_ALIGN)
     table, body = b"", b""

@@ -1,6 +1,6 @@
 """Every record of the image format (firmware/SPEC.md section 1), once, as numpy dtypes.
 
-Field names and offsets equal those of the C structs in firmware/src/sdfa_format.h; a test compiles a probe and compares.
+Field names and offsets equal those of the C structs in firmware/src/sdfa_format.h; a test compiles a probe to compare.
 """
 
 from __future__ import annotations

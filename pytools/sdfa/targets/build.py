@@ -97,14 +97,20 @@ def _inputs(program: Program) -> list[Path]:
 
 @functools.cache
 def _version(compiler: tuple[str, ...]) -> str:
-    return subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    return _run([*compiler, "--version"]).stdout
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """In English: _first_error reads the messages."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
 
 
 def _compile(program: Program, target: Path) -> None:
     includes = [f"-I{folder}" for folder in program.include_dirs]
     sources = [str(path) for path in program.sources]
     command = [*program.compiler, *program.flags, *includes, *sources, *program.link_flags, "-o", str(target)]
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    result = _run(command)
     if result.returncode != 0:
         what = f"{Path(command[0]).name} cannot build {program.name}"
         raise SdfaError(f"{what}: {_first_error(result.stderr)}{program.hint}")
@@ -112,5 +118,5 @@ def _compile(program: Program, target: Path) -> None:
 
 def _first_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "undefined reference" in line]
+    errors = [line for line in lines if "error: " in line or "undefined reference" in line]
     return (errors or lines or ["no message"])[0]

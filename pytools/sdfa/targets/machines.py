@@ -22,7 +22,7 @@ class Machine:
 
     name: QEMU's name of it. core: for people.
     flags: of the compiler. flash: vectors and code. ram: stack lowest, then variables, the rest is the pool.
-    image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing may be mapped.
+    image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing that matters may lie.
     """
 
     name: str

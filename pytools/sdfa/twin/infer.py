@@ -151,7 +151,7 @@ def _execute(image: Image, tail: bytes, state: _State, i: int) -> None:
     name, op = image.ops[i]
     out = int(op["out"])
     y = _dense(image, tail, state, i) if name == "dense" else _other(image, state, name, op)
-    state.values[int(image.tensors[out]["off"])] = y.reshape(len(y), -1)
+    state.values[int(image.tensors[out]["off"])] = y.reshape(len(y), size(image.tensors[out]))
 
 
 def _dense(image: Image, tail: bytes, state: _State, i: int) -> Int8Array:
@@ -161,7 +161,7 @@ def _dense(image: Image, tail: bytes, state: _State, i: int) -> Int8Array:
     w = np.frombuffer(place, np.int8, out_n * in_n, weights).reshape(out_n, in_n)
     x = _read(image, state, int(op["in"]))
     acc, y = dense(image, i, w, np.frombuffer(place, "<i4", out_n, bias), x.reshape(len(x), rows, in_n))
-    y = y.reshape(len(x), -1)
+    y = y.reshape(len(x), rows * out_n)
     if flags & DENSE_TAIL:
         state.inputs[i], state.outputs[i] = x, y
     if flags & DENSE_KEEP:

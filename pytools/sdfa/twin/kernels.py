@@ -65,7 +65,7 @@ def conv(x: Int8Array, weights: Int8Array, bias: Int64Array, op: np.void, zero_p
     out_h, out_w, out_c = ints(out, "h", "w", "c")
     rows, columns = _window(op, x, out_h, out_w)
     patches = _framed(x, zero_point)[:, rows[:, None, :, None], columns[None, :, None, :]]
-    return accumulate(patches.reshape(len(x), out_h, out_w, -1), weights.reshape(out_c, -1), bias)
+    return accumulate(patches.reshape(len(x), out_h, out_w, int(op["kh"]) * int(op["kw"]) * x.shape[3]), weights.reshape(out_c, -1), bias)
 
 
 def depthwise(
@@ -96,7 +96,8 @@ def _windows(x: Int8Array, op: np.void, out: np.void) -> Iterator[tuple[int, int
     columns = _spans(int(out["w"]), x.shape[2], kw, stride_w, left)
     for oy, row in enumerate(rows):
         for ox, column in enumerate(columns):
-            yield oy, ox, i64(x[:, row, column]).reshape(len(x), -1, x.shape[3])
+            cells = (row.stop - row.start) * (column.stop - column.start)
+            yield oy, ox, i64(x[:, row, column]).reshape(len(x), cells, x.shape[3])
 
 
 def pool(x: Int8Array, op: np.void, out: np.void, *, average: bool) -> Int8Array:

@@ -1,0 +1,60 @@
+# make demo    the main job, from nothing to a result
+# make test    every test; installs cross compilers and emulators if it may
+# make lint    style, types and static analysis of Python and C
+# make bench   instructions, flash and RAM; compares with tests/bench/results.json
+#
+# PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] tests/c/*.[ch])
+STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
+
+ARM := arm-none-eabi-gcc=gcc-arm-none-eabi,libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm
+RISCV := riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf,picolibc-riscv64-unknown-elf
+CLANG := clang=clang,libclang-rt-14-dev clang-format=clang-format
+CC_HOST := cc=gcc,libc6-dev
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/pytools demo
+
+test: $(VENV)/.dev
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(VENV)/.dev
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) cppcheck=cppcheck
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,portability,performance --inline-suppr \
+	    -Ifirmware/src -Ifirmware/app firmware/src firmware/app
+	gcc $(STRICT) firmware/src/*.c
+	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
+	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
+	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) firmware/src/*.c
+	g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ firmware/src/sdfa.h
+
+bench: $(VENV)/.dev
+	.ci/need $(CC_HOST) $(ARM)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist
+
+# Python's venv module is a package of its own on Debian.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/need python3-venv-is-missing=python3-venv; \
+	    $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@

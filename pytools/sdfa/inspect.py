@@ -1,0 +1,156 @@
+"""What a .tflite or .sdfa file holds, as data (`describe`) and as tables for people (`show`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from sdfa.adapt import class_count
+from sdfa.errors import SdfaError
+from sdfa.fold import fold_shapes
+from sdfa.image_reader import Image, read_image
+from sdfa.load import read_model
+from sdfa.quantize import SUPPORTED_OPS
+from sdfa.records import FEEDBACKS, LOSSES, MAGIC
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Everything about a model file or an image, JSON-able. Raises SdfaError."""
+    if not path.is_file():
+        raise SdfaError(f"{path} is not a file: give a .tflite model or a .sdfa image")
+    with path.open("rb") as f:
+        magic = f.read(4)
+    if magic == MAGIC.to_bytes(4, "little"):
+        return describe_image(read_image(path.read_bytes(), path.name))
+    return _describe_model(path)
+
+
+def _describe_model(path: Path) -> dict[str, Any]:
+    graph, data = read_model(path)
+    graph = fold_shapes(graph)
+    ops = [
+        {
+            "place": op.place, "kind": op.kind, "supported": op.kind in SUPPORTED_OPS,
+            "in": [list(graph.tensors[i].shape) for i in op.inputs[:1]],
+            "out": list(graph.tensors[op.outputs[0]].shape) if op.outputs else [],
+            "dtype": graph.tensors[op.outputs[0]].dtype if op.outputs else "",
+        }
+        for op in graph.ops
+    ]  # fmt: skip
+    return {"type": "tflite", "name": graph.name, "bytes": len(data), "sha256": graph.sha256, "ops": ops}
+
+
+def describe_image(image: Image) -> dict[str, Any]:
+    """An image's parts. Bytes, except where named otherwise."""
+    head = image.header
+    return {
+        "type": "sdfa", "name": image.meta.get("name"), "source": image.meta.get("source"),
+        "model_id": image.model_id.hex(), "bytes": int(head["image_len"]),
+        "ram": {"arena": int(head["arena_len"]), "tail": int(head["tail_len"])},
+        "input": image.meta.get("input"), "output": image.meta.get("output"),
+        "ops": [_op(image, kind, record) for kind, record in image.ops],
+        "tensors": [
+            {"off": int(t["off"]), "shape": [int(t["h"]), int(t["w"]), int(t["c"])],
+             "scale": float(t["scale"]), "zero_point": int(t["zero_point"])}
+            for t in image.tensors
+        ],
+        "learning": _learning(image),
+        "learned": None if image.learned is None else _learned(image),
+    }  # fmt: skip
+
+
+def _op(image: Image, kind: str, record: np.void) -> dict[str, Any]:
+    shapes = {}
+    for end in ("in", "out"):
+        t = image.tensors[int(record[end])]
+        shapes[end] = [int(t["h"]), int(t["w"]), int(t["c"])]
+    return {"kind": kind, **shapes}
+
+
+def _learning(image: Image) -> dict[str, Any] | None:
+    g = image.learning
+    if g is None:
+        return None
+    return {
+        "loss": LOSSES[int(g["loss"])], "feedback": FEEDBACKS[int(g["feedback"])],
+        "rate": int(g["rate_q24"]) / 2**24, "tau": int(g["tau_q15"]) / 2**15, "seed": int(g["seed"]),
+        "outputs": class_count(image),
+        "layers": [_layer(image, n) for n in range(len(image.layers))],
+    }  # fmt: skip
+
+
+def _layer(image: Image, n: int) -> dict[str, Any]:
+    layer = image.layers[n]
+    op = image.ops[image.op_off.index(int(layer["op"]))][1]
+    rows = {"in": int(op["in_n"]), "out": int(op["out_n"]), "connections": int(layer["k"])}
+    if not rows["connections"]:
+        return rows
+    wide = "<u2" if class_count(image) > 256 else "u1"
+    index = image.constant(int(layer["index"]), wide, rows["out"] * rows["connections"])
+    coef = image.constant(int(layer["coef"]), np.int8, len(index))
+    heard = np.bincount(index[coef != 0], minlength=class_count(image))
+    return rows | {
+        "table_bytes": index.nbytes + coef.nbytes,
+        "listeners_per_output": [int(heard.min()), int(heard.max())],
+    }
+
+
+def _learned(image: Image) -> dict[str, Any]:
+    assert image.learned is not None
+    changed = np.frombuffer(image.tail, np.uint8) != np.frombuffer(image.present_tail, np.uint8)
+    return {"steps": int(image.learned["steps"]), "changed_bytes": int(changed.sum()), "tail_bytes": len(image.tail)}
+
+
+def show(what: dict[str, Any], console: Console) -> None:
+    """Tables for people."""
+    console.print(f"[bold]{what['name']}[/bold]  {what['bytes']} bytes")
+    table = Table("#", "operation", "in", "out")
+    for i, op in enumerate(what["ops"]):
+        mark = "" if op.get("supported", True) else "  (not supported)"
+        shape = op["in"][0] if op["in"] and isinstance(op["in"][0], list) else op["in"]
+        table.add_row(str(op.get("place", i)), op["kind"] + mark, _shape(shape), _shape(op["out"]))
+    console.print(table)
+    if what["type"] == "sdfa":
+        _show_image(what, console)
+
+
+def _shape(shape: list[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _show_image(what: dict[str, Any], console: Console) -> None:
+    ram = what["ram"]
+    console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes   model id {what['model_id']}")
+    _show_map(what, console)
+    g = what["learning"]
+    if g is None:
+        console.print("Nothing learns in this image.")
+        return
+    console.print(f"Learns with {g['loss']}, feedback {g['feedback']}, rate {g['rate']:.4g}, threshold {g['tau']:.4g}")
+    table = Table("layer", "in", "out", "connections", "table bytes", "listeners per output")
+    for i, layer in enumerate(g["layers"]):
+        heard = layer.get("listeners_per_output")
+        table.add_row(
+            str(i), str(layer["in"]), str(layer["out"]), str(layer["connections"] or "-"),
+            str(layer.get("table_bytes", "-")), f"{heard[0]} to {heard[1]}" if heard else "-",
+        )  # fmt: skip
+    console.print(table)
+    if what["learned"]:
+        learned = what["learned"]
+        console.print(
+            f"Learned: {learned['steps']} steps, {learned['changed_bytes']} of {learned['tail_bytes']} bytes differ"
+        )
+
+
+def _show_map(what: dict[str, Any], console: Console, width: int = 64) -> None:
+    """Each tensor's place in the arena, as a bar."""
+    whole = max(what["ram"]["arena"], 1)
+    for i, t in enumerate(what["tensors"]):
+        size = int(np.prod(t["shape"]))
+        start, stop = t["off"] * width // whole, max((t["off"] + size) * width // whole, t["off"] * width // whole + 1)
+        bar = " " * start + "█" * (stop - start)
+        console.print(f"  tensor {i:3} |{bar:<{width}}| {t['off']:6} + {size}", highlight=False)

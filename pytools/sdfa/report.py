@@ -1,0 +1,48 @@
+"""Tables of an export report, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def export_tables(report: dict[str, Any]) -> list[Table]:
+    """Operations, memory and learning of an export."""
+    tables = [_ops(report), _memory(report)]
+    if report["learning"]:
+        tables.append(_learning(report["learning"]))
+    return tables
+
+
+def _shape(shape: list[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _ops(report: dict[str, Any]) -> Table:
+    table = Table("#", "operation", "output", "MACs", "weights", title=f"{report['name']} from {report['source']}")
+    for op in report["ops"]:
+        table.add_row(str(op["place"]), op["kind"], _shape(op["out"]), f"{op['macs']:,}", f"{op['weights']:,}")
+    return table
+
+
+def _memory(report: dict[str, Any]) -> Table:
+    ram, flash = report["ram"], report["flash"]
+    table = Table("memory", "bytes", "what")
+    least = "the minimum" if ram["arena"] == ram["arena_minimum"] else f"minimum {ram['arena_minimum']}"
+    table.add_row("RAM", f"{ram['arena']:,}", f"arena: tensors, scratch, errors ({least})")
+    table.add_row("RAM", f"{ram['tail']:,}", "weights and biases that learn")
+    table.add_row("flash", f"{flash['image']:,}", "image: constants, tables, factory weights")
+    return table
+
+
+def _learning(g: dict[str, Any]) -> Table:
+    title = f"learns with {g['loss']}, feedback {g['feedback']}, rate {g['rate']:g}, threshold {g['tau']:g}"
+    table = Table("layer", "in", "out", "weights", "at ±127", title=title)
+    for layer in g["layers"]:
+        table.add_row(
+            str(layer["place"]), str(layer["in"]), str(layer["out"]), f"{layer['weights']:,}", str(layer["at_127"])
+        )
+    if g["connections"]:
+        table.caption = f"{g['connections']} connections per hidden neuron, {g['table_bytes']} bytes of tables in flash"
+    return table
