@@ -22,7 +22,6 @@ from sdfa.records import (
     LEARNING,
     LOSSES,
     MAGIC,
-    OP,
     RATIO,
     SECTION,
     TENSOR,
@@ -257,7 +256,6 @@ def op_image(
     for (h, w, c), zero_point in zip(shapes, zero_points, strict=True):
         tensors += record(TENSOR, off=at, h=h, w=w, c=c, zero_point=zero_point, scale=1)
         at += -(-h * w * c // 4) * 4
-    assert dtype.names is not None and set(OP.names or ()) <= set(dtype.names)
     ops = record(dtype, len=dtype.itemsize, in_=0, out=len(shapes) - 1, **op)
     sections: Sections = {b"TENS": tensors, b"OPS ": ops, b"DATA": bytes(data.raw) or bytes(4)}
     return pack(

@@ -114,6 +114,20 @@ def test_load_samples(
     np.testing.assert_array_equal(found.y, y)
 
 
+def test_load_inputs_needs_no_labels(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(data.load_inputs(save(tmp_path, x=X), input_shape=SHAPE), X)
+    with pytest.raises(
+        SdfaError, match=re.escape("has no array x (it has y); save the samples with np.savez(path, x=x)")
+    ):
+        data.load_inputs(save(tmp_path, y=Y), input_shape=SHAPE)
+
+
+def test_check_inputs(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(data.check_inputs(tmp_path, X, SHAPE), X)
+    with pytest.raises(SdfaError, match=re.escape(f"{tmp_path}: x is uint8")):
+        data.check_inputs(tmp_path, X.astype(np.uint8), SHAPE)
+
+
 @pytest.mark.parametrize("kind", ["f2", "f8", "i4", "u1"])
 def test_load_targets(tmp_path: Path, kind: str) -> None:
     y = np.arange(8).reshape(4, 2).astype(kind)

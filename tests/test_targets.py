@@ -121,7 +121,7 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
 
 
 FAULTS = {
-    "no such address": "int app_main(void) { return *(volatile int *)0xf8000000; }",
+    "no such address": "int app_main(void) { return *(volatile int *)0x7ffffff0 + *(volatile int *)0x1e000000; }",
     "undefined instruction": 'int app_main(void) { __asm__ volatile("udf #1"); return 0; }',
 }
 
@@ -138,11 +138,11 @@ def test_a_fault_of_the_processor_is_an_error(machine: str, fault: str, tmp_path
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("depth", [1, 1 << 20])
+@pytest.mark.parametrize("depth", [1, 40])
 def test_a_stack_overflow_is_an_error(machine: str, depth: int, tmp_path: Path) -> None:
-    """By one frame, and without end."""
+    """By one frame, and by many."""
     body = f"""
-        static int deep(int n) {{
+        static int __attribute__((noinline)) deep(int n) {{
             volatile char block[{MACHINES[machine].stack_len}];
             for (int i = 0; i < {MACHINES[machine].stack_len}; i++)
                 block[i] = (char)n;
@@ -152,7 +152,7 @@ def test_a_stack_overflow_is_an_error(machine: str, depth: int, tmp_path: Path) 
             return deep(zero + 1) & 0;
         }}"""
     program = _custom(machine, body, tmp_path)
-    with pytest.raises(SdfaError, match="the stack overflowed|the processor faulted"):
+    with pytest.raises(SdfaError, match=r"the stack overflowed|the processor faulted|Lockup"):
         run_batch("board", Qemu(MACHINES[machine]).command(program), bytes(4), [], 60)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from sdfa.twin.learn import Twin
 from tests.imagekit import Data, Recipe, inputs, op_image, tail_image, tail_of, with_learned
 from tests.oneop import oracle_run, random_input, random_oneop
 from tests.step_oracle import Step, clamp, mbqm
+from tests.tflite_writer import Net
 
 DEEP, FLAT = (20, 12, 9, 5), (7, 4)
 RECIPES = [
@@ -68,6 +70,25 @@ def test_squared_error_equals_the_specification(feedback: str) -> None:
     assert twin.stats.moved > 0
 
 
+@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last"])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_channel: bool) -> None:
+    net = Net(np.random.default_rng(20), (30,))
+    for n in (16, 11):
+        net.dense(n, per_channel=per_channel)
+    model = net.dense(6, "NONE", per_channel=per_channel).softmax().build()
+    image = export_graph(load_tflite(model, "net"), "net", Options(feedback=feedback, rate=0.1)).image
+    twin, oracle = Twin(image), Step(image)
+    rng = np.random.default_rng(21)
+    x, y = inputs(rng, 30, 30), rng.integers(0, 6, 30)
+    q = twin.features(x)
+    twin.learn_many(x, y)
+    for sample, label in zip(q, y, strict=True):
+        oracle.learn(sample.tolist(), int(label), twin.rate_q24, twin.tau_q15)
+    assert _state(twin) == (oracle.weights, oracle.biases, oracle.random, oracle.stats)
+    assert twin.stats.moved > 0
+
+
 def test_saturation_is_counted() -> None:
     twin = Twin(tail_of(Recipe(DEEP, rate=1.5, tau=0)))
     rng = np.random.default_rng(2)
@@ -109,7 +130,7 @@ def test_learning_lowers_the_loss() -> None:
     twin = Twin(tail_of(Recipe(DEEP, feedback="bp", rate=0.02, weight_max=60)))
     twin.learn_many(x, y)
     first = twin.stats.loss
-    for _ in range(10):
+    for _ in range(20):
         twin.learn_many(x, y)
     before_last = twin.stats.loss
     twin.learn_many(x, y)
@@ -213,7 +234,7 @@ def test_probabilities_are_those_of_softmax() -> None:
 def test_bad_requests_are_refused_in_one_line() -> None:
     twin = Twin(tail_of(Recipe(DEEP)))
     x = inputs(np.random.default_rng(13), 3, DEEP[0])
-    bad = [
+    bad: list[Callable[[], object]] = [
         lambda: twin.learn_many(x, [0, 1]), lambda: twin.learn_many(x, [0, 1, 5]),
         lambda: twin.learn_many(x, [0, 1, -1]), lambda: twin.learn_many(x, [0.0, 1.0, 2.0]),
         lambda: twin.learn_many(x[:, :-1], [0, 1, 2]), lambda: twin.learn_target(x[0], [0] * 5),

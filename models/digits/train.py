@@ -59,7 +59,7 @@ def build() -> Any:
             layers.MaxPooling2D(2),
             layers.Conv2D(4, 1, activation="relu"),
             layers.Flatten(),
-            layers.Dense(48, activation="relu"),
+            layers.Dense(40, activation="relu"),
             layers.Dense(24, activation="relu"),
             layers.Dense(LABELS),
         ]

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import click
 import numpy as np
 import numpy.typing as npt
 import typer
@@ -29,6 +28,9 @@ app = typer.Typer(
 )
 console = Console()
 
+# typer carries its own click since 0.2x, and older ones use the real click: the common name of both
+_UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
 ImageArg = Annotated[Path, typer.Argument(help="An image made by pytools export (.sdfa).")]
 TargetOpt = Annotated[str, typer.Option(help="Where to run: host, qemu:mps2-an386, qemu:microbit.")]
 SeedOpt = Annotated[int, typer.Option(help="Seed of the order of samples and of the rounding.", min=0)]
@@ -42,15 +44,15 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except SdfaError as e:
         _fail(str(e))
-    except click.ClickException as e:
-        _fail(e.format_message(), e.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as e:
         _fail(f"{e.filename or 'file'}: {e.strerror or e}")
+    except _UsageError as e:
+        _fail(f"{e.format_message()} (see --help)", e.exit_code)
 
 
 def _fail(message: str, code: int = 1) -> None:

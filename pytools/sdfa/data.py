@@ -15,6 +15,7 @@ from sdfa.errors import SdfaError
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
+Inputs = npt.NDArray[np.int8] | Float32Array
 Change = Callable[[Float32Array], Float32Array]
 
 DIGITS_SHAPE = (8, 8, 1)
@@ -34,7 +35,7 @@ class Split:
 class Samples:
     """x int8[n, *input] (already quantized) or float32; y labels int64[n] or targets float32[n, m]."""
 
-    x: npt.NDArray[np.int8] | Float32Array
+    x: Inputs
     y: Int64Array | Float32Array
 
 
@@ -101,33 +102,39 @@ def load_samples(path: Path, *, input_shape: tuple[int, ...], classes: int | Non
 
     input_shape: of one sample. classes: number of labels; None means that y holds targets, a row per sample.
     """
-    x, y = _read(path)
+    x, y = _read(path, ("x", "y"))
     if y.shape[:1] != x.shape[:1]:
         raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
-    samples = _inputs(path, x, input_shape)
+    samples = check_inputs(path, x, input_shape)
     return Samples(samples, _targets(path, y) if classes is None else _labels(path, y, classes))
 
 
-def _read(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    save = "save the samples with np.savez(path, x=x, y=y)"
+def load_inputs(path: Path, *, input_shape: tuple[int, ...]) -> Inputs:
+    """The array x of a .npz file, checked like that of load_samples; raises SdfaError."""
+    return check_inputs(path, _read(path, ("x",))[0], input_shape)
+
+
+def _read(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
+    example = ", ".join(f"{name}={name}" for name in names)
+    save = f"save the samples with np.savez(path, {example})"
     if not path.is_file():
         raise SdfaError(f"{path}: there is no such file; {save}")
     if not zipfile.is_zipfile(path):
         raise SdfaError(f"{path} is not a .npz file; {save}")
     try:
         with np.load(path, allow_pickle=False) as found:
-            missing = [name for name in ("x", "y") if name not in found.files]
+            missing = [name for name in names if name not in found.files]
             if not missing:
-                return found["x"], found["y"]
+                return [np.asarray(found[name]) for name in names]
             have = ", ".join(found.files) or "nothing"
     except Exception as error:  # damage shows as one of a dozen kinds, from zipfile, zlib, ast and numpy
-        reason = "it holds Python objects" if "llow_pickle" in str(error) else "it is damaged"
-        raise SdfaError(f"{path} cannot be read: {reason}; {save}, both arrays of numbers") from None
+        reason = "it holds Python objects" if "allow_pickle" in str(error) else "it is damaged"
+        raise SdfaError(f"{path} cannot be read: {reason}; {save}, arrays of numbers only") from None
     raise SdfaError(f"{path} has no array {' and no array '.join(missing)} (it has {have}); {save}")
 
 
-def _inputs(path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> npt.NDArray[np.int8] | Float32Array:
-    """x as int8 or float32 of shape (n, *input_shape), n >= 1."""
+def check_inputs(path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> Inputs:
+    """x as int8 or float32 of shape (n, *input_shape), n >= 1; raises SdfaError, which names the path."""
     if x.shape[1:] != input_shape or x.ndim == 0:
         raise SdfaError(f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x")
     if len(x) == 0:

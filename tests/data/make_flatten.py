@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "digits"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import train
+from models.digits import train
 
 
 def main() -> None:

@@ -65,7 +65,11 @@ def conv(x: Int8Array, weights: Int8Array, bias: Int64Array, op: np.void, zero_p
     out_h, out_w, out_c = ints(out, "h", "w", "c")
     rows, columns = _window(op, x, out_h, out_w)
     patches = _framed(x, zero_point)[:, rows[:, None, :, None], columns[None, :, None, :]]
-    return accumulate(patches.reshape(len(x), out_h, out_w, int(op["kh"]) * int(op["kw"]) * x.shape[3]), weights.reshape(out_c, -1), bias)
+    return accumulate(
+        patches.reshape(len(x), out_h, out_w, int(op["kh"]) * int(op["kw"]) * x.shape[3]),
+        weights.reshape(out_c, -1),
+        bias,
+    )
 
 
 def depthwise(

@@ -41,7 +41,7 @@ def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float) -> Rate:
     live = s[layer.mant > 0]
     if (live < SHIFT_MIN).any():
         raise SdfaError(f"a learning rate of {rate:g} is refused: it is too large for trainable layer {i}")
-    if live.size and (live > SHIFT_MAX).all():
+    if (live > SHIFT_MAX).all():
         raise SdfaError(f"a learning rate of {rate:g} is refused: it is too small for trainable layer {i}")
     return Rate(np.where(s > SHIFT_MAX, 0, h).tolist(), s.tolist())
 

@@ -1,0 +1,40 @@
+"""Pictures. matplotlib is imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sdfa.errors import SdfaError
+
+# one colour and mark per rule, told apart without colour too
+STYLES = {
+    "none": ("#888888", ":", None), "last": ("#b8860b", "-", "v"), "random k=1": ("#c0392b", "-", "x"),
+    "aligned k=1": ("#5dade2", "-", "s"), "aligned k=2": ("#1f618d", "-", "o"), "bp": ("#222222", "--", "^"),
+}  # fmt: skip
+
+
+def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Path) -> None:
+    """Accuracy (0 .. 1) before learning and after each epoch, one line per rule, as a PNG."""
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
+    except ImportError:
+        raise SdfaError("plots need matplotlib: pip install 'sdfa[demo]'") from None
+    figure, axes = plt.subplots(figsize=(7, 4.2), dpi=130)
+    for name, values in curves.items():
+        color, line, mark = STYLES.get(name, (None, "-", "o"))
+        y = [100 * v for v in values]
+        axes.plot(range(len(y)), y, line, color=color, marker=mark, label=f"{name}: {y[-1]:.1f} %", markersize=5)
+    axes.set_xlabel("epochs on the device")
+    axes.set_ylabel("accuracy on unseen samples, %")
+    axes.set_title(title, fontsize=10)
+    axes.set_ylim(0, 100)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
