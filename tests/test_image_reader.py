@@ -116,7 +116,7 @@ LIES = {
     "op_n small": poked(GOOD, b"HEAD", at(HEADER, "op_n"), "H", 1),
     "tensor_n": poked(GOOD, b"HEAD", at(HEADER, "tensor_n"), "H", 4),
     "input": poked(GOOD, b"HEAD", at(HEADER, "input"), "H", 3),
-    "kernels": poked(GOOD, b"HEAD", at(HEADER, "kernels"), "I", 6),
+    "kernels": poked(GOOD, b"HEAD", at(HEADER, "kernels"), "I", 4),
     "arena": poked(GOOD, b"HEAD", at(HEADER, "arena_len"), "I", 8),
     "arena huge": poked(GOOD, b"HEAD", at(HEADER, "arena_len"), "I", 1 << 31),
     "tail_len": poked(GOOD, b"HEAD", at(HEADER, "tail_len"), "I", 60),

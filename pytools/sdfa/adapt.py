@@ -54,13 +54,18 @@ def input_shape(image: Image) -> tuple[int, ...]:
     return shape[1:] if len(shape) > 1 else shape
 
 
-def quantize_input(image: Image, x: npt.NDArray[Any]) -> Int8Array:
-    """Real samples to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
+def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8Array:
+    """Real values to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
     if x.dtype == np.int8:
         return np.asarray(x, np.int8)
+    q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
+    return np.asarray(np.clip(q, -128, 127), np.int8)
+
+
+def quantize_input(image: Image, x: npt.NDArray[Any]) -> Int8Array:
+    """Samples as the image's input takes them."""
     end = image.meta["input"]
-    q = np.floor(np.abs(x) / np.float32(end["scale"]) + 0.5) * np.sign(x) + end["zero_point"]
-    return np.clip(q, -128, 127).astype(np.int8)
+    return quantize_values(x, end["scale"], end["zero_point"])
 
 
 def loss_of(image: Image) -> str:
@@ -84,7 +89,7 @@ def tail_weight_count(image: Image) -> int:
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """Real targets (n, outputs) to Q15 of the output range (SPEC 3.1)."""
     scale = image.meta["tail"][-1]["output_scale"]
-    return np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767), np.int16)
 
 
 def sample_orders(n: int, epochs: int, seed: int) -> list[npt.NDArray[np.int64]]:
@@ -93,7 +98,8 @@ def sample_orders(n: int, epochs: int, seed: int) -> list[npt.NDArray[np.int64]]
     return [rng.permutation(n) for _ in range(epochs)]
 
 
-def _learn_stage(image: Image, x: Int8Array, y: npt.NDArray[Any]) -> Stage:
+def learn_stage(image: Image, x: Int8Array, y: npt.NDArray[Any]) -> Learn | LearnTarget:
+    """One step per sample; y: classes (n,), or real targets (n, outputs)."""
     if loss_of(image) == "mse":
         return LearnTarget(x, quantize_targets(image, y))
     return Learn(x, y)
@@ -117,7 +123,7 @@ def plan_stages(image: Image, samples: Samples, settings: Settings, x_eval: Int8
         _evaluate_stage(image, x_eval),
     ]
     for order in sample_orders(len(x), settings.epochs, settings.seed):
-        stages += [_learn_stage(image, x[order], samples.y[order]), _evaluate_stage(image, x_eval)]
+        stages += [learn_stage(image, x[order], samples.y[order]), _evaluate_stage(image, x_eval)]
     return stages
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import class_count, loss_of, quantize_input, quantize_targets, tail_weight_count
+from sdfa.adapt import class_count, learn_stage, loss_of, quantize_input, tail_weight_count
 from sdfa.data import Samples
 from sdfa.device import Device, Learn, LearnTarget, Run, Session, Set
 from sdfa.graph import Int8Array
@@ -62,20 +62,19 @@ def _compare_outputs(device: Int8Array, twin: Int8Array) -> dict[str, Any]:
 
 def _learn_order(n: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.permutation(n) for _ in range(-(-steps // n))])[:steps]
+    return np.concatenate([rng.permutation(n) for _ in range(-(-steps // n))], dtype=np.int64)[:steps]
 
 
 def _check_learning(
     target: Target, data: bytes, image: Image, x: Int8Array, samples: Samples, steps: int, seed: int
 ) -> dict[str, Any]:
     order = _learn_order(len(x), steps, seed)
-    labels = quantize_targets(image, samples.y) if loss_of(image) == "mse" else samples.y
-    stage = LearnTarget(x[order], labels[order]) if loss_of(image) == "mse" else Learn(x[order], labels[order])
+    stage = learn_stage(image, x[order], samples.y[order])
     session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
     twin = Twin(image)
     before = twin.run(x).output
     twin.random = seed & 0x7FFFFFFF
-    teach(twin, x[order], labels[order])
+    teach(twin, stage)
     outputs = np.concatenate(session.outputs)
     return {
         "steps": len(order),
@@ -85,12 +84,12 @@ def _check_learning(
     }
 
 
-def teach(twin: Twin, x: Int8Array, labels: npt.NDArray[Any]) -> None:
-    """One step per sample on the twin. labels: classes, or int16 targets."""
-    if loss_of(twin.image) == "softmax_ce":
-        twin.learn_many(x, labels)
+def teach(twin: Twin, stage: Learn | LearnTarget) -> None:
+    """The same steps on the twin."""
+    if isinstance(stage, Learn):
+        twin.learn_many(stage.x, stage.y)
         return
-    for sample, target in zip(x, labels, strict=True):
+    for sample, target in zip(stage.x, stage.targets, strict=True):
         twin.learn_target(sample, target)
 
 
@@ -122,11 +121,14 @@ def compare_float(image: Image, tail: bytes, x: Int8Array, y: npt.NDArray[Any]) 
     reference = FloatTail.from_image(image)
     inputs = features(image, x)
     rate, tau = int(image.learning["rate_q24"]) / 2**24, int(image.learning["tau_q15"]) / 2**15
-    reference.learn_many(inputs, y, rate, tau)
-    fixed = flat(learned) - flat(start)
-    exact = flat(reference) - flat(start)
-    scale = float(np.linalg.norm(fixed) * np.linalg.norm(exact))
-    result = {
+    with np.errstate(over="ignore", invalid="ignore"):  # a rate that is too high diverges in floats
+        reference.learn_many(inputs, y, rate, tau)
+        fixed, exact = flat(learned) - flat(start), flat(reference) - flat(start)
+        scale = float(np.linalg.norm(fixed) * np.linalg.norm(exact))
+    if not np.isfinite(scale):
+        return {"diverged": True, "cosine": None}
+    result: dict[str, Any] = {
+        "diverged": False,
         "cosine": float(fixed @ exact) / scale if scale else None,
         "length_ratio": float(np.linalg.norm(fixed) / np.linalg.norm(exact)) if scale else None,
         "weights": tail_weight_count(image),

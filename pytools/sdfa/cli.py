@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +29,12 @@ app = typer.Typer(
 console = Console()
 
 # typer carries its own click since 0.2x, and older ones use the real click: the common name of both
-_UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_UsageError: type[typer.BadParameter] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 ImageArg = Annotated[Path, typer.Argument(help="An image made by pytools export (.sdfa).")]
 TargetOpt = Annotated[str, typer.Option(help="Where to run: host, qemu:mps2-an386, qemu:microbit.")]
 SeedOpt = Annotated[int, typer.Option(help="Seed of the order of samples and of the rounding.", min=0)]
-JsonOpt = Annotated[Optional[Path], typer.Option("--json", help="Write the result as JSON ('-': to stdout).")]
+JsonOpt = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON ('-': to stdout).")]
 
 
 def main() -> None:
@@ -99,15 +99,19 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def export(
     model: Annotated[Path, typer.Argument(help="A full-integer int8 .tflite file.")],
     out: Annotated[Path, typer.Option("-o", help="A new or empty folder.")],
-    name: Annotated[Optional[str], typer.Option(help="C name of the model (default: from the file).")] = None,
-    train_last: Annotated[Optional[int], typer.Option(help="Dense layers that learn; 0: inference only.", min=0)] = None,
-    feedback: Annotated[str, typer.Option(help="aligned, random, dense, bp or last.")] = "aligned",
-    connections: Annotated[int, typer.Option(help="Output errors that each hidden neuron listens to.", min=1)] = 2,
-    seed: SeedOpt = 1,
-    calib: Annotated[Optional[Path], typer.Option(help="Inputs (.npz with x) to average the Jacobian over.")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate to start with.")] = None,
-    threshold: Annotated[Optional[float], typer.Option(help="Errors below it are dropped.")] = None,
-    loss: Annotated[Optional[str], typer.Option(help="softmax_ce or mse (default: what the model's end suggests).")] = None,
+    name: Annotated[str | None, typer.Option(help="C name of the model (default: from the file).")] = None,
+    train_last: Annotated[int | None, typer.Option(help="Dense layers that learn; 0: inference only.", min=0)] = None,
+    feedback: Annotated[str | None, typer.Option(help="aligned (the default), random, dense, bp or last.")] = None,
+    connections: Annotated[
+        int | None, typer.Option(help="Output errors that each hidden neuron listens to (default 2).", min=1)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of random feedback and of the rounding.", min=0)] = None,
+    calib: Annotated[Path | None, typer.Option(help="Inputs (.npz with x) to average the Jacobian over.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate to start with.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Errors below it are dropped.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="softmax_ce or mse (default: what the model's end suggests).")
+    ] = None,
     labels: Annotated[str, typer.Option(help="Names of the classes, with commas.")] = "",
     json_to: JsonOpt = None,
 ) -> None:
@@ -116,29 +120,29 @@ def export(
     Example: [cyan]pytools export models/digits/model.tflite -o build/digits --name digits --train-last 3[/cyan]
     """
     from sdfa.export import Options, export_file, write_files
+    from sdfa.load import read_model
+    from sdfa.settings import beside
 
-    options = Options(
-        train_last, feedback, connections, seed, lr, threshold, loss,
-        tuple(filter(None, labels.split(","))), _calibration(model, calib),
+    graph, _ = read_model(model)
+    said = beside(model, graph.sha256)
+    asked = Options(
+        train_last, feedback, connections, seed, lr, threshold, loss, tuple(filter(None, labels.split(","))),
+        _calibration(graph, calib),
     )  # fmt: skip
-    result = export_file(model, name, options)
+    result = export_file(model, name, asked, said)
     files = write_files(result, out)
     _emit(result.report, json_to, lambda: _show_export(result.report, files))
 
 
-def _calibration(model: Path, calib: Path | None) -> npt.NDArray[np.int8] | None:
+def _calibration(graph: Any, calib: Path | None) -> npt.NDArray[np.int8] | None:
+    from sdfa.adapt import quantize_values
     from sdfa.data import load_inputs
-    from sdfa.load import read_model
 
     if calib is None:
         return None
-    graph, _ = read_model(model)
     t = graph.tensors[graph.inputs[0]]
     x = load_inputs(calib, input_shape=tuple(t.shape[1:]))
-    if x.dtype == np.int8:
-        return x.astype(np.int8)
-    q = np.floor(x / t.scale[0] + 0.5) + t.zero_point[0]
-    return np.clip(q, -128, 127).astype(np.int8)
+    return quantize_values(x, float(t.scale[0]), int(t.zero_point[0]))
 
 
 def _show_export(report: dict[str, Any], files: list[Path]) -> None:
@@ -199,10 +203,10 @@ def learn(
     out: Annotated[Path, typer.Option("-o", help="The learned image.")],
     target: TargetOpt = "host",
     epochs: Annotated[int, typer.Option(min=1)] = 1,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate (default: the image's).")] = None,
-    threshold: Annotated[Optional[float], typer.Option(help="Error threshold (default: the image's).")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate (default: the image's).")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Error threshold (default: the image's).")] = None,
     seed: SeedOpt = 1,
-    eval_data: Annotated[Optional[Path], typer.Option(help="Samples to score on (default: the learned ones).")] = None,
+    eval_data: Annotated[Path | None, typer.Option(help="Samples to score on (default: the learned ones).")] = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Let an image learn on a target; save the learned image and a report.
@@ -241,7 +245,9 @@ def _show_learning(result: dict[str, Any], out: Path) -> None:
     share = 100 * result["weights_updated"] / max(result["weights_total"], 1)
     sat = result["saturations"]
     console.print(f"{share:.1f} % of all weight updates were done; the others were too small to matter")
-    console.print(f"stopped at a limit: {sat['weights']} weights, {sat['activations']} activations, {sat['logits']} logits")
+    console.print(
+        f"stopped at a limit: {sat['weights']} weights, {sat['activations']} activations, {sat['logits']} logits"
+    )
     console.print(f"Wrote {out}", soft_wrap=True)
 
 
@@ -249,7 +255,7 @@ def _show_learning(result: dict[str, Any], out: Path) -> None:
 def check(
     image: ImageArg,
     target: TargetOpt = "host",
-    data: Annotated[Optional[Path], typer.Option(help="Samples: .npz with x and y (default: random ones).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Samples: .npz with x and y (default: random ones).")] = None,
     steps: Annotated[int, typer.Option(help="Learning steps to compare.", min=1)] = 1000,
     seed: SeedOpt = 1,
     json_to: JsonOpt = None,
@@ -309,13 +315,13 @@ def merge(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("-o", help="Folder for the results.")] = Path("build/demo"),
-    sensor: Annotated[str, typer.Option(help="How the sensor changes: shift, mirror, rot90, invert.")] = "rot90",
+    sensor: Annotated[str, typer.Option(help="How the sensor changes: shift, mirror, rot90.")] = "mirror",
     target: TargetOpt = "host",
     json_to: JsonOpt = None,
 ) -> None:
     """Digits meet a changed sensor: adapt on the device with five rules, and check every bit.
 
-    Example: [cyan]pytools demo --sensor mirror[/cyan]
+    Example: [cyan]pytools demo --sensor rot90[/cyan]
     """
     from sdfa.demo import run_demo
 

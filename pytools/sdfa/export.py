@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,47 @@ from sdfa.image_reader import Image, read_image
 from sdfa.load import read_model
 from sdfa.plan import Plan, plan_memory
 from sdfa.quantize import QGraph, quantize
+from sdfa.records import STATE_LEN
+from sdfa.settings import ModelSettings, check_budget
 from sdfa.tail import Tail, find_tail
 from sdfa.twin.infer import run_until
 
-DEFAULT_RATE = {"softmax_ce": 0.01, "mse": 0.05}
+DEFAULT_FEEDBACK = "aligned"
+DEFAULT_CONNECTIONS = 2
+DEFAULT_RATE = {"softmax_ce": 0.008, "mse": 0.01}
+DEFAULT_TAU = {"softmax_ce": 1 / 32, "mse": 0.0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Options:
-    """What a user may choose. None: the default that suits the model.
+    """What a user may choose. None: what model.toml says, else the default that suits the model.
 
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
     connections: outputs that each hidden neuron listens to. labels: names of the classes.
+    calib: int8 (n, *input), to average the Jacobian over for aligned feedback.
     """
 
     train_last: int | None = None
-    feedback: str = "aligned"
-    connections: int = 2
-    seed: int = 1
+    feedback: str | None = None
+    connections: int | None = None
+    seed: int | None = None
     rate: float | None = None
     tau: float | None = None
     loss: str | None = None
     labels: tuple[str, ...] = ()
-    calib: Int8Array | None = field(default=None, compare=False)
+    calib: Int8Array | None = None
+
+    def filled(self, said: ModelSettings) -> Options:
+        """The same with what a model.toml says where nothing was chosen."""
+        mine = {name: value for name in _SAID if (value := getattr(self, name)) is not None}
+        theirs = {name: value for name, key in _SAID.items() if (value := getattr(said, key)) is not None}
+        return replace(self, **(theirs | mine), labels=self.labels or said.labels)
+
+
+_SAID = {
+    "train_last": "train_last", "feedback": "feedback", "connections": "connections", "seed": "seed",
+    "rate": "rate", "tau": "threshold", "loss": "loss",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +76,14 @@ class Export:
     report: dict[str, Any]
 
 
-def export_file(path: Path, name: str | None, options: Options) -> Export:
-    """Export a .tflite file. Raises SdfaError."""
+def export_file(path: Path, name: str | None, options: Options, said: ModelSettings | None = None) -> Export:
+    """Export a .tflite file. said: its model.toml. Raises SdfaError, also when a budget is exceeded."""
     graph, _ = read_model(path)
-    return export_graph(graph, c_name(name or path.stem), options)
+    said = said or ModelSettings()
+    result = export_graph(graph, c_name(name or said.name or path.stem), options.filled(said))
+    ram = result.report["ram"]
+    check_budget(said, {key: ram[key] for key in ("arena", "tail", "state")}, result.report["flash"])
+    return result
 
 
 def export_graph(graph: Graph, name: str, options: Options) -> Export:
@@ -77,20 +99,24 @@ def export_graph(graph: Graph, name: str, options: Options) -> Export:
 
 
 def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | None:
-    """The learning part, or None when nothing is to learn (or nothing can and nothing was asked for)."""
+    """The learning part, or None when nothing is to learn."""
     if options.train_last == 0:
         return None
-    count = 1 if options.feedback == "last" and options.train_last is None else options.train_last
-    tail = find_tail(qgraph, count)
-    if options.feedback == "last":
-        tail = Tail(tail.layers[-1:], tail.softmax)
+    feedback = options.feedback or DEFAULT_FEEDBACK
+    if feedback == "last" and (options.train_last or 1) > 1:
+        raise SdfaError("--feedback last trains the output layer alone: leave --train-last away or say 1")
+    tail = find_tail(qgraph, 1 if feedback == "last" else options.train_last)
     loss = options.loss or ("softmax_ce" if tail.softmax else "mse")
     _check_loss(tail, loss)
-    tables = _tables(qgraph, name, tail, options)
+    tables = _tables(qgraph, name, tail, feedback, options)
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
-    tau = (1 / 32 if loss == "softmax_ce" else 0.0) if options.tau is None else options.tau
+    tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
     k = tables[0].index.shape[1] if tables else 0
-    return Learning(tail, loss, options.feedback, k, rate, tau, options.seed, tables)
+    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables)
+
+
+def _seed(options: Options) -> int:
+    return 1 if options.seed is None else options.seed
 
 
 def _check_loss(tail: Tail, loss: str) -> None:
@@ -102,17 +128,13 @@ def _check_loss(tail: Tail, loss: str) -> None:
         raise SdfaError("cross-entropy needs at least 2 outputs; this model has 1: use mse")
 
 
-def _tables(qgraph: QGraph, name: str, tail: Tail, options: Options) -> Sequence[Table]:
+def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, options: Options) -> Sequence[Table]:
     weights = [layer.real_weights() for layer in tail.layers]
     js = products(weights)
-    if options.calib is not None and options.feedback == "aligned" and js:
+    if options.calib is not None and feedback == "aligned" and js:
         js = _calibrated(qgraph, name, tail, options.calib, weights)
-    k = (
-        min(options.connections, tail.layers[-1].out_n)
-        if options.connections == Options.connections
-        else options.connections
-    )
-    return make_tables(options.feedback, js, k, np.random.default_rng(options.seed))
+    k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
+    return make_tables(feedback, js, k, np.random.default_rng(_seed(options)))
 
 
 def _calibrated(
@@ -162,10 +184,11 @@ def make_report(graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | N
         "model_id": image.model_id.hex(), "ops": _op_rows(qgraph), "macs": sum(op.macs for op in qgraph.ops),
         "ram": {
             "arena": plan.arena_len, "arena_minimum": plan.minimum, "tail": tail_layout(learning).len,
+            "state": STATE_LEN,
             "blocks": [{"name": b.name, "off": plan.offsets[b.name], "len": b.len, "first": b.first, "last": b.last}
                        for b in plan.blocks],
         },
-        "flash": {"image": int(image.header["image_len"]), "data": len(image.data), "tail": len(image.tail)},
+        "flash": {"image": int(image.header["image_len"])},
         "learning": _learning_report(learning),
         "warnings": _warnings(plan, learning),
     }  # fmt: skip

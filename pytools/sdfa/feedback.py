@@ -98,7 +98,7 @@ def _cover(index: npt.NDArray[np.int64], j: FloatArray) -> npt.NDArray[np.int64]
 
 
 def aligned_table(j: FloatArray, k: int) -> Table:
-    """The k largest entries per neuron of the downstream Jacobian j (n, classes), every class covered where possible."""
+    """The k largest entries per neuron of the downstream Jacobian j (n, classes), all classes covered if possible."""
     if not np.any(j):
         raise SdfaError(
             "aligned feedback needs a trained network: its output weights are all zero; use --feedback random"

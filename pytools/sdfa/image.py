@@ -43,7 +43,7 @@ DEAD_CHANNEL = 2.0**10
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """What learns and how. tables: one per hidden trainable layer (empty for `last` and `bp`). rate, tau: real values."""
+    """What learns and how. tables: one per hidden trainable layer, none for `last` and `bp`. rate, tau: real values."""
 
     tail: Tail
     loss: str

@@ -18,7 +18,7 @@ def align(n: int, to: int = ALIGN) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """Bytes that are in use from step `first` to step `last`, both included. Step i is operation i; the last one is learning."""
+    """Bytes that are in use from step `first` to `last`, both included. Step i is operation i; the last is learning."""
 
     name: str
     len: int

@@ -21,6 +21,7 @@ def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Pat
 
         mpl.use("Agg")
         from matplotlib import pyplot as plt
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise SdfaError("plots need matplotlib: pip install 'sdfa[demo]'") from None
     figure, axes = plt.subplots(figsize=(7, 4.2), dpi=130)
@@ -32,7 +33,7 @@ def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Pat
     axes.set_ylabel("accuracy on unseen samples, %")
     axes.set_title(title, fontsize=10)
     axes.set_ylim(0, 100)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
     figure.tight_layout()

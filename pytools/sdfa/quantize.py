@@ -55,7 +55,7 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class QOp:
-    """One operation of the image. fields: the record's own values (SPEC.md 1.4) that do not depend on the memory plan."""
+    """One operation of the image. fields: the values of its record (SPEC.md 1.4) that do not depend on the plan."""
 
     kind: str
     place: int
@@ -344,7 +344,6 @@ def _lower_reshape(low: _Lowering, op: Op) -> None:
     o = low.tensor(op.outputs[0], storage=low.tensors[a].storage)
     if low.tensors[a].len != low.tensors[o].len:
         raise _refuse(op, f"cannot reshape {low.tensors[a].shape} to {low.tensors[o].shape}")
-    return None
 
 
 _LOWER: dict[str, Callable[[_Lowering, Op], QOp | None]] = {

@@ -32,6 +32,7 @@ def _memory(report: dict[str, Any]) -> Table:
     least = "the minimum" if ram["arena"] == ram["arena_minimum"] else f"minimum {ram['arena_minimum']}"
     table.add_row("RAM", f"{ram['arena']:,}", f"arena: tensors, scratch, errors ({least})")
     table.add_row("RAM", f"{ram['tail']:,}", "weights and biases that learn")
+    table.add_row("RAM", f"{ram['state']:,}", "struct sdfa (and the stack)")
     table.add_row("flash", f"{flash['image']:,}", "image: constants, tables, factory weights")
     return table
 

@@ -74,6 +74,8 @@ class Twin:
                 image.learned, "steps", "random", "rate_q24", "tau_q15"
             )
             tail = image.learned_tail
+        # the bytes of the padding stay what they are
+        self._start = tail
         self.weights: list[Int8Array] = [layer.weights(tail) for layer in self.layers]
         self.biases: list[Int32Array] = [layer.bias(tail) for layer in self.layers]
         self.set_rate(rate)
@@ -87,7 +89,7 @@ class Twin:
 
     def tail_bytes(self) -> bytes:
         """The trainable tail as it lies in RAM (1.5)."""
-        tail = bytearray(len(self.image.tail))
+        tail = bytearray(self._start)
         for layer, w, b in zip(self.layers, self.weights, self.biases, strict=True):
             tail[layer.weights_off : layer.weights_off + w.size] = w.tobytes()
             tail[layer.bias_off : layer.bias_off + 4 * b.size] = b.astype("<i4").tobytes()
