@@ -148,7 +148,7 @@ def count_ties(outputs: Int8Array) -> int:
 def adapt(
     target: Target, data: bytes, samples: Samples, evaluation: Samples | None = None, settings: Settings | None = None
 ) -> Outcome:
-    """Learn `samples` on `target`, starting from the image `data`; scores on `evaluation` (default: the same samples)."""
+    """Learn `samples` on `target`, from the image `data` on; scores on `evaluation` (default: the same samples)."""
     settings = settings or Settings()
     image = read_image(data)
     judge = evaluation or samples

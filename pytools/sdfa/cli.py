@@ -239,8 +239,8 @@ def _samples(image: Any, path: Path) -> Any:
 def _show_learning(result: dict[str, Any], out: Path) -> None:
     name = "accuracy" if "accuracy_before" in result else "rmse"
     table = Table("", "before", "after", title=f"{result['steps']} steps, scored on {result['evaluated_on']}")
-    unit = (lambda v: f"{100 * v:.1f} %") if name == "accuracy" else (lambda v: f"{v:.4g}")
-    table.add_row(name, unit(result[f"{name}_before"]), unit(result[f"{name}_after"]))
+    scores = [result[f"{name}_before"], result[f"{name}_after"]]
+    table.add_row(name, *(f"{100 * v:.1f} %" if name == "accuracy" else f"{v:.4g}" for v in scores))
     console.print(table)
     share = 100 * result["weights_updated"] / max(result["weights_total"], 1)
     sat = result["saturations"]

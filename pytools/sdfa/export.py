@@ -140,7 +140,7 @@ def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, options: Optio
 def _calibrated(
     qgraph: QGraph, name: str, tail: Tail, calib: Int8Array, weights: Sequence[FloatArray]
 ) -> list[FloatArray]:
-    """Mean Jacobians over calibration inputs: the integer twin runs a forward-only image to see which neurons are active."""
+    """Mean Jacobians over calibration inputs; the integer twin says which neurons are active."""
     plan = plan_memory(memory_blocks(qgraph, None), np.random.default_rng(0))
     image = read_image(build_image(qgraph, plan, None, {}), name)
     masks = []
