@@ -116,7 +116,7 @@ class Step:
         return e
 
     def squared(self, z: list[int], target: list[int], tau: int) -> list[int]:
-        e = [sat16(v - t) for v, t in zip(z, target, strict=True)]
+        e = [sat16(clamp(v, -(1 << 20), 1 << 20) - t) for v, t in zip(z, target, strict=True)]
         self.stats["loss"] += sum(v * v for v in e) >> 15
         return [0 if abs(v) < tau else v for v in e]
 

@@ -4,8 +4,11 @@
  *   static uint32_t arena[DIGITS_ARENA_LEN / 4], tail[DIGITS_TAIL_LEN / 4];
  *
  *   if (sdfa_open(&net, digits_image, sizeof digits_image, &digits_kernels, arena, sizeof arena, tail, sizeof tail))
- * ... memcpy(sdfa_input(&net), pixels, net.input_len); sdfa_run(&net); guess = sdfa_class(&net); sdfa_learn(&net,
- * label);                 a step from the run before it
+ *       return ...;
+ *   memcpy(sdfa_input(&net), pixels, net.input_len);
+ *   sdfa_run(&net);
+ *   guess = sdfa_class(&net);
+ *   sdfa_learn(&net, label);     one step, from the run before it
  *
  * The caller owns all memory. There is no heap, no float, no recursion and no global state: two nets need two structs.
  * No function may be called for one struct from two contexts at a time. Formats and arithmetic: SPEC.md.
@@ -103,12 +106,13 @@ struct sdfa {
 
 /* Checks an image once and binds it to its memory; the only call that can refuse a model.
  *
- * image        image_len bytes, aligned to 4, constant while the net is in use; run in place. Untrusted: any bytes are
- * safe. kernels      the operations that are linked: NAME_kernels of the exported model, or sdfa_all_kernels. arena at
- * least NAME_ARENA_LEN bytes, aligned to 4; contents do not matter. tail         at least NAME_TAIL_LEN bytes, aligned
- * to 4, for the weights that learn; NULL: inference only, the weights are read in place. Learned values in the image
- * are used, else the factory values. Returns SDFA_ERR_OK, or the reason; then *s must not be used. Reads every byte of
- * the image (CRC-32). */
+ * image    image_len bytes, aligned to 4, constant while the net is in use; run in place. Untrusted: any bytes are safe.
+ * kernels  the operations that are linked: NAME_kernels of the exported model, or sdfa_all_kernels.
+ * arena    at least NAME_ARENA_LEN bytes, aligned to 4; contents do not matter.
+ * tail     at least NAME_TAIL_LEN bytes, aligned to 4, for the weights that learn; NULL: inference only, the weights
+ *          are read in place. Learned values in the image are used, else the factory values.
+ *
+ * Returns SDFA_ERR_OK, or the reason; then *s must not be used. Reads every byte of the image (CRC-32). */
 int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len);
 
@@ -122,13 +126,13 @@ const int8_t *sdfa_output(const struct sdfa *s);
 void sdfa_run(struct sdfa *s);
 
 /* The class of the last run: the largest logit in the 32-bit accumulators of the output layer, the first one of equals.
- * Call it between run and learn. Errors (negative): FROZEN (nothing learns in this image), ORDER (no run since the last
- * step). */
+ * Call it between run and learn. Errors (negative): FROZEN (nothing learns in this image), ORDER (no run since the
+ * last step). */
 int32_t sdfa_class(const struct sdfa *s);
 
 /* One learning step from the last run, in place. label: 0 .. class_n - 1.
- * Errors: FROZEN, ORDER (no run since the last step), LABEL, LOSS (image was made for targets); nothing is changed
- * then. */
+ * Errors, in this order: LOSS (image was made for targets), FROZEN, LABEL, ORDER (no run since the last step); then
+ * nothing is changed. */
 int sdfa_learn(struct sdfa *s, uint32_t label);
 
 /* The same for mean squared error. target: class_n values, real value / (256 * output scale) * 2^15.

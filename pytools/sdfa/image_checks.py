@@ -168,6 +168,7 @@ def _check_softmax(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     need(_same_shape(x, y), "its shapes differ")
     need(int(x["c"]) <= SOFTMAX_MAX, f"it has more than {SOFTMAX_MAX} values")
     need(0 <= int(op["shift"]) <= 30, "its shift is outside 0 ... 30")
+    need(int(op["diff_min"]) <= 0, "its diff_min is above 0")
 
 
 _CHECKS: dict[str, Callable[[Parts, np.void, np.void, np.void], None]] = {

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.twin.fixedpoint import MASK32, Int64Array, i64, log2_q12, mbqm, pow2, wrap32
+from sdfa.twin.fixedpoint import MASK32, Int64Array, i64, log2_q12, mbqm, pow2
 
 Threshold = Literal["sum", "plain"]
 
@@ -67,6 +67,6 @@ def cross_entropy(z: Int64Array, label: int, tau_q15: int, threshold: Threshold)
 
 def squared(z: Int64Array, target: npt.ArrayLike, tau_q15: int) -> Error:
     """z − target, both in units of the output range, Q15; target i16[C]."""
-    e = sat16(wrap32(z - i64(target)))
+    e = sat16(np.clip(z, -(1 << 20), 1 << 20) - i64(target))
     loss = int((e * e).sum()) >> 15
     return Error(np.where(np.abs(e) < tau_q15, 0, e), int(z.argmax()), loss)

@@ -13,7 +13,7 @@ from sdfa.image_reader import Image
 from sdfa.records import LEARNED
 from sdfa.twin import infer
 from sdfa.twin.error import Error, Threshold, cross_entropy, logits, sat16, squared
-from sdfa.twin.fixedpoint import Int64Array, i64, wrap32
+from sdfa.twin.fixedpoint import Int64Array, i64
 from sdfa.twin.layers import Layer, Learning, decode
 from sdfa.twin.update import Draws, Rounding, apply, rate_of
 
@@ -210,7 +210,7 @@ class Twin:
         sigma = self.layers[i].sigma
         assert sigma is not None  # the reader demands it
         t = (d * sigma + (1 << 14)) >> 15
-        return sat16(wrap32(i64(self.weights[i]).T @ t + 128) >> 8)
+        return sat16((i64(self.weights[i]).T @ t + 128) >> 8)
 
     def _update(self, i: int, d: Int64Array, x: Int8Array) -> None:
         layer = self.layers[i]
