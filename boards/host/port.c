@@ -90,6 +90,21 @@ uint32_t app_pool_len(void) {
     return host.taken_len;
 }
 
+bool app_count(void) {
+    return false;
+}
+
+void app_section_begin(void) {
+}
+
+uint32_t app_section_end(uint32_t *stack_len) {
+    *stack_len = 0;
+    return 0;
+}
+
+void app_probe(void) {
+}
+
 int main(int argc, char **argv) {
     int result;
 

@@ -93,14 +93,6 @@ uint32_t app_pool_len(void) {
     return distance(memory_pool, memory_pool_end);
 }
 
-uint32_t app_stack_len(void) {
-    const volatile uint32_t *word = memory_stack;
-
-    while (*word == MEMORY_PAINT)
-        word++;
-    return (uint32_t)((uintptr_t)memory_stack_end - (uintptr_t)word);
-}
-
 int main(void) {
     static const char requests[] = "requests.bin", replies[] = "replies.bin";
     int result;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "measure.h"
 #include "sdfa.h"
 #include "sdfa_format.h"
 
@@ -98,8 +99,10 @@ static int open_image(void) {
     read_lengths(image, image_len);
     arena = app.arena_len ? app_take(app.arena_len) : NULL;
     app.tail = app.tail_len ? app_take(app.tail_len) : NULL;
+    measure_begin();
     status = sdfa_open(&app.net, image, image_len, &sdfa_all_kernels, arena, arena ? app.arena_len : 0, app.tail,
                        app.tail ? app.tail_len : 0);
+    measure_end(APP_SECTION_OPEN);
     if (!status && app.tail_len && !app.tail)
         status = SDFA_ERR_TAIL;
     app.open = !status;
@@ -124,7 +127,9 @@ static bool do_open(uint32_t len) {
 static bool run_next(void) {
     if (!app_read(sdfa_input(&app.net), app.net.input_len))
         return false;
+    measure_begin();
     sdfa_run(&app.net);
+    measure_end(APP_SECTION_RUN);
     return true;
 }
 
@@ -151,13 +156,18 @@ static bool do_classify(uint32_t len) {
 }
 
 static bool learn_next(void) {
-    uint8_t label[2];
-    uint32_t guess;
+    uint8_t bytes[2];
+    uint32_t guess, label;
+    int status;
 
-    if (!run_next() || !app_read(label, sizeof label))
+    if (!run_next() || !app_read(bytes, sizeof bytes))
         return false;
     guess = (uint32_t)sdfa_class(&app.net);
-    write_u16(sdfa_learn(&app.net, get_u16(label)) ? APP_NO_CLASS : guess);
+    label = get_u16(bytes);
+    measure_begin();
+    status = sdfa_learn(&app.net, label);
+    measure_end(APP_SECTION_LEARN);
+    write_u16(status ? APP_NO_CLASS : guess);
     return true;
 }
 
@@ -196,7 +206,9 @@ static bool target_next(void) {
             return false;
         app.target[i] = (int16_t)get_u16(bytes);
     }
+    measure_begin();
     (void)sdfa_learn_target(&app.net, app.target); /* what it can refuse was refused before */
+    measure_end(APP_SECTION_LEARN);
     return true;
 }
 
@@ -274,6 +286,25 @@ static bool do_memory(uint32_t len) {
     return true;
 }
 
+static bool do_measure(uint32_t len) {
+    uint32_t i;
+
+    if (len || !app_count())
+        return refuse(len ? APP_ERR_LENGTH : APP_ERR_MEASURE, len);
+    begin(SDFA_ERR_OK, 8 + 16 * APP_SECTION_N);
+    write_u32(APP_PROBE_INSTRUCTIONS);
+    write_u32(APP_PROBE_STACK_LEN);
+    for (i = 0; i < APP_SECTION_N; i++) {
+        const struct measure *m = measure_of(i);
+
+        write_u32(m->call_n);
+        write_u32(m->stack_len);
+        write_u64(m->instructions);
+    }
+    measure_anew();
+    return true;
+}
+
 /* Indexed by code. */
 static bool (*const handlers[])(uint32_t len) = {
     [APP_OPEN] = do_open,
@@ -286,13 +317,18 @@ static bool (*const handlers[])(uint32_t len) = {
     [APP_TAIL] = do_tail,
     [APP_RESET] = do_reset,
     [APP_MEMORY] = do_memory,
+    [APP_MEASURE] = do_measure,
 };
+
+static bool needs_model(uint32_t code) {
+    return code != APP_OPEN && code != APP_MEMORY && code != APP_MEASURE;
+}
 
 /* Answers one request; false when the stream ended inside it. */
 static bool answer(uint32_t code, uint32_t len) {
     if (code >= sizeof handlers / sizeof handlers[0] || !handlers[code])
         return refuse(APP_ERR_CODE, len);
-    if (!app.open && code != APP_OPEN && code != APP_MEMORY)
+    if (!app.open && needs_model(code))
         return refuse(APP_ERR_CLOSED, len);
     return handlers[code](len);
 }

@@ -30,14 +30,26 @@
     X(STATE, 7, "-> the counters in the order of SPEC.md 3.5, then u32 random, rate_q24, tau_q15")                     \
     X(TAIL, 8, "-> the trainable tail in RAM")                                                                         \
     X(RESET, 9, "->")                                                                                                  \
-    X(MEMORY, 10, "-> u32 stack_len: most bytes of stack used since the start, 0 if unknown; u32 pool_len")
+    X(MEMORY, 10, "-> u32 stack_len: most bytes of stack used since the start, 0 if unknown; u32 pool_len")            \
+    X(MEASURE, 11, "-> u32 of the probe: instructions, stack_len; of each section: u32 calls, stack_len, u64 instr.")
+
+/* Sections that MEASURE tells about: X(name, index, what). The first MEASURE begins, each further one tells what was
+ * since the one before. stack_len is that of the deepest call, instructions the sum of all; both are off by the same
+ * overhead in each call of each section: by what NOTHING has, and by what PROBE has instead of its known figures. */
+#define APP_SECTIONS(X)                                                                                                \
+    X(NOTHING, 0, "an empty section")                                                                                  \
+    X(PROBE, 1, "app_probe")                                                                                           \
+    X(OPEN, 2, "sdfa_open")                                                                                            \
+    X(RUN, 3, "sdfa_run")                                                                                              \
+    X(LEARN, 4, "sdfa_learn or sdfa_learn_target")
 
 /* Errors of this program, apart from those of sdfa.h: X(name, value, text). */
 #define APP_ERRORS(X)                                                                                                  \
     X(CODE, -101, "unknown request")                                                                                   \
     X(LENGTH, -102, "payload of a request has a wrong length")                                                         \
     X(CLOSED, -103, "no model is open")                                                                                \
-    X(MEMORY, -104, "memory for the targets is too small")
+    X(MEMORY, -104, "memory for the targets is too small")                                                             \
+    X(MEASURE, -105, "this target cannot count instructions")
 
 /* How the program ends: X(name, value, text). */
 #define APP_EXITS(X)                                                                                                   \
@@ -51,6 +63,13 @@ enum app_request {
 #define APP_X(name, value, text) APP_##name = (value),
     APP_REQUESTS(APP_X)
 #undef APP_X
+};
+
+enum app_section {
+#define APP_X(name, index, text) APP_SECTION_##name = (index),
+    APP_SECTIONS(APP_X)
+#undef APP_X
+        APP_SECTION_N
 };
 
 enum app_error {
@@ -67,6 +86,10 @@ enum app_exit {
 
 #define APP_NO_CLASS UINT16_MAX
 #define APP_LEAVE    UINT32_MAX
+
+/* What app_probe costs, its call included. */
+#define APP_PROBE_INSTRUCTIONS 2006u
+#define APP_PROBE_STACK_LEN    256u
 
 /* Answers requests until the stream ends; returns an enum app_exit. A model may be opened again: learning starts anew.
  */
@@ -94,5 +117,16 @@ uint32_t app_stack_len(void);
 
 /* Bytes of all blocks together that app_take can give; on a port without a limit, bytes given. */
 uint32_t app_pool_len(void);
+
+/* Begins to count instructions; false on a port that cannot. Only then the next three are called. */
+bool app_count(void);
+
+/* A section of code: its instructions, not more than the port's counter can hold, and its most bytes of stack. Both
+ * include a constant overhead. */
+void app_section_begin(void);
+uint32_t app_section_end(uint32_t *stack_len);
+
+/* Executes APP_PROBE_INSTRUCTIONS and uses APP_PROBE_STACK_LEN bytes of stack. */
+void app_probe(void);
 
 #endif

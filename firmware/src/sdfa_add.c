@@ -1,9 +1,5 @@
-/* ADD (SPEC.md 2.2). */
+/* ADD and its subtraction (SPEC.md 2.2). */
 #include "sdfa_internal.h"
-
-static int same_shape(const struct sdfa_tensor *a, const struct sdfa_tensor *b) {
-    return a->h == b->h && a->w == b->w && a->c == b->c;
-}
 
 static int shift_ok(int32_t shift) {
     return shift >= -31 && shift <= 0;
@@ -11,9 +7,8 @@ static int shift_ok(int32_t shift) {
 
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_add_op *p = (const struct sdfa_add_op *)op;
-    if (p->in1 >= s->tensor_n || !same_shape(sdfa_tensor_at(s, op->in), sdfa_tensor_at(s, op->out)) ||
-        !same_shape(sdfa_tensor_at(s, p->in1), sdfa_tensor_at(s, op->out)) || !shift_ok(p->shift0) ||
-        !shift_ok(p->shift1) || !shift_ok(p->shift_out) || !sdfa_act_ok(p->act_min, p->act_max))
+    if (!sdfa_same_shapes(s, op, p->in1) || !shift_ok(p->shift0) || !shift_ok(p->shift1) || !shift_ok(p->shift_out) ||
+        !sdfa_act_ok(p->act_min, p->act_max))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }
@@ -27,7 +22,8 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     for (uint32_t i = 0, n = sdfa_tensor_len(t); i < n; i++) {
         int32_t x = sdfa_mbqm((a[i] - za) * (1 << 20), p->mult0, p->shift0);
         int32_t y = sdfa_mbqm((b[i] - zb) * (1 << 20), p->mult1, p->shift1);
-        out[i] = sdfa_requantize(x + y, p->mult_out, p->shift_out, t->zero_point, p->act_min, p->act_max);
+        int32_t sum = p->flags & SDFA_ADD_SUBTRACT ? x - y : x + y;
+        out[i] = sdfa_requantize(sum, p->mult_out, p->shift_out, t->zero_point, p->act_min, p->act_max);
     }
 }
 

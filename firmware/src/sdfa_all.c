@@ -3,7 +3,8 @@
 
 static const struct sdfa_kernel *const all[] = {
     &sdfa_kernel_dense,   &sdfa_kernel_conv, &sdfa_kernel_depthwise, &sdfa_kernel_avgpool,
-    &sdfa_kernel_maxpool, &sdfa_kernel_add,  &sdfa_kernel_softmax,
+    &sdfa_kernel_maxpool, &sdfa_kernel_add,  &sdfa_kernel_softmax,   &sdfa_kernel_mul,
+    &sdfa_kernel_mean,    &sdfa_kernel_pad,  &sdfa_kernel_copy,      &sdfa_kernel_table,
 };
 
 const struct sdfa_kernels sdfa_all_kernels = {

@@ -35,6 +35,13 @@ int sdfa_act_ok(int32_t lo, int32_t hi) {
     return lo >= -128 && lo <= hi && hi <= 127;
 }
 
+int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1) {
+    const struct sdfa_tensor *a = sdfa_tensor_at(s, op->in), *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0),
+                             *t = sdfa_tensor_at(s, op->out);
+    return in1 < s->tensor_n && a->h == t->h && a->w == t->w && a->c == t->c && b->h == t->h && b->w == t->w &&
+           b->c == t->c;
+}
+
 int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
     return a >= b ? a - b >= b_len : b - a >= a_len;
 }

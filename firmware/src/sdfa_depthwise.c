@@ -31,12 +31,7 @@ static void run_cell(const struct sdfa *s, const struct sdfa_conv_op *p, const i
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {
-    const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, op->out);
-    int8_t *out = sdfa_values(s, op->out);
-    for (uint32_t y = 0; y < t->h; y++)
-        for (uint32_t x = 0; x < t->w; x++, out += t->c)
-            run_cell(s, p, sdfa_window(s, p, y, x), out);
+    sdfa_each_window(s, (const struct sdfa_conv_op *)op, run_cell);
 }
 
 const struct sdfa_kernel sdfa_kernel_depthwise = {SDFA_DEPTHWISE, sizeof(struct sdfa_conv_op), check, run};

@@ -32,9 +32,15 @@ enum sdfa_kind {
     SDFA_AVGPOOL = 4,
     SDFA_MAXPOOL = 5,
     SDFA_ADD = 6,
-    SDFA_SOFTMAX = 7
+    SDFA_SOFTMAX = 7,
+    SDFA_MUL = 8,
+    SDFA_MEAN = 9,
+    SDFA_PAD = 10,
+    SDFA_COPY = 11,
+    SDFA_TABLE = 12
 };
 enum sdfa_dense_flag { SDFA_DENSE_TAIL = 1, SDFA_DENSE_KEEP = 2 };
+enum sdfa_add_flag { SDFA_ADD_SUBTRACT = 1 };
 enum sdfa_loss_kind { SDFA_LOSS_SOFTMAX_CE = 0, SDFA_LOSS_MSE = 1 };
 enum sdfa_feedback_kind {
     SDFA_FEEDBACK_LAST = 0,
@@ -93,7 +99,7 @@ struct SDFA_ALIAS sdfa_pool_op {
 
 struct SDFA_ALIAS sdfa_add_op {
     struct sdfa_op op;
-    uint16_t in1, reserved;
+    uint16_t in1, flags;
     int32_t mult0, shift0, mult1, shift1, mult_out, shift_out;
     int16_t act_min, act_max;
 };
@@ -101,6 +107,33 @@ struct SDFA_ALIAS sdfa_add_op {
 struct SDFA_ALIAS sdfa_softmax_op {
     struct sdfa_op op;
     int32_t mult, shift, diff_min;
+};
+
+struct SDFA_ALIAS sdfa_mul_op {
+    struct sdfa_op op;
+    uint16_t in1, reserved;
+    int32_t mult, shift;
+    int16_t act_min, act_max;
+};
+
+struct SDFA_ALIAS sdfa_mean_op {
+    struct sdfa_op op;
+    int32_t mult, shift;
+};
+
+struct SDFA_ALIAS sdfa_pad_op {
+    struct sdfa_op op;
+    uint16_t top, left;
+};
+
+struct SDFA_ALIAS sdfa_copy_op {
+    struct sdfa_op op;
+    uint32_t rows, len, off;
+};
+
+struct SDFA_ALIAS sdfa_table_op {
+    struct sdfa_op op;
+    uint32_t table;
 };
 
 struct SDFA_ALIAS sdfa_learning {
@@ -141,6 +174,11 @@ SDFA_ASSERT_SIZE(sdfa_conv_op, 48);
 SDFA_ASSERT_SIZE(sdfa_pool_op, 24);
 SDFA_ASSERT_SIZE(sdfa_add_op, 40);
 SDFA_ASSERT_SIZE(sdfa_softmax_op, 20);
+SDFA_ASSERT_SIZE(sdfa_mul_op, 24);
+SDFA_ASSERT_SIZE(sdfa_mean_op, 16);
+SDFA_ASSERT_SIZE(sdfa_pad_op, 12);
+SDFA_ASSERT_SIZE(sdfa_copy_op, 20);
+SDFA_ASSERT_SIZE(sdfa_table_op, 12);
 SDFA_ASSERT_SIZE(sdfa_learning, 40);
 SDFA_ASSERT_SIZE(sdfa_layer, 36);
 SDFA_ASSERT_SIZE(sdfa_ratio, 4);

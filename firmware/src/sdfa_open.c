@@ -31,44 +31,31 @@ static int check_header(const struct sdfa_header *h, size_t image_len) {
     return SDFA_ERR_OK;
 }
 
-/* Where each known section stands; NULL and 0 for one that is absent. */
-struct sections {
-    const uint8_t *tensors, *ops, *data, *tail, *learning, *learned;
-    uint32_t tensors_len, ops_len, data_len, tail_len, learning_len, learned_len;
+/* The known sections, and where each stands; NULL and 0 for one that is absent. */
+enum { TENSORS, OPS, DATA, TAIL, LEARNING, LEARNED, SECTION_N };
+static const uint32_t tags[SECTION_N] = {SDFA_TAG_TENSORS, SDFA_TAG_OPS,      SDFA_TAG_DATA,
+                                         SDFA_TAG_TAIL,    SDFA_TAG_LEARNING, SDFA_TAG_LEARNED};
+struct section {
+    const uint8_t *at;
+    uint32_t len;
 };
 
-static int note_section(const uint8_t **at, uint32_t *len, const uint8_t *start, uint32_t n) {
-    if (*at)
-        return SDFA_ERR_SECTION;
-    *at = start;
-    *len = n;
+static int sort_section(struct section *t, const struct sdfa_section *e, const uint8_t *image) {
+    for (uint32_t k = 0; k < SECTION_N; k++) {
+        if (e->tag != tags[k])
+            continue;
+        if (t[k].at)
+            return SDFA_ERR_SECTION;
+        t[k].at = image + e->off;
+        t[k].len = e->len;
+    }
     return SDFA_ERR_OK;
 }
 
-static int sort_section(struct sections *t, const struct sdfa_section *e, const uint8_t *image) {
-    const uint8_t *at = image + e->off;
-    switch (e->tag) {
-    case SDFA_TAG_TENSORS:
-        return note_section(&t->tensors, &t->tensors_len, at, e->len);
-    case SDFA_TAG_OPS:
-        return note_section(&t->ops, &t->ops_len, at, e->len);
-    case SDFA_TAG_DATA:
-        return note_section(&t->data, &t->data_len, at, e->len);
-    case SDFA_TAG_TAIL:
-        return note_section(&t->tail, &t->tail_len, at, e->len);
-    case SDFA_TAG_LEARNING:
-        return note_section(&t->learning, &t->learning_len, at, e->len);
-    case SDFA_TAG_LEARNED:
-        return note_section(&t->learned, &t->learned_len, at, e->len);
-    default:
-        return SDFA_ERR_OK;
-    }
-}
-
-static int find_sections(struct sections *t, const struct sdfa_header *h) {
+static int find_sections(struct section *t, const struct sdfa_header *h) {
     const struct sdfa_section *e = (const struct sdfa_section *)(const void *)(h + 1);
     int error = SDFA_ERR_OK;
-    memset(t, 0, sizeof *t);
+    memset(t, 0, SECTION_N * sizeof *t);
     if (!sdfa_in_range(sizeof *h, sdfa_mul(h->section_n, sizeof *e), h->image_len))
         return SDFA_ERR_SECTION;
     for (uint32_t i = 0; i < h->section_n && !error; i++, e++) {
@@ -76,7 +63,8 @@ static int find_sections(struct sections *t, const struct sdfa_header *h) {
             return SDFA_ERR_SECTION;
         error = sort_section(t, e, (const uint8_t *)h);
     }
-    if (!error && (!t->tensors || !t->ops || !t->data || t->tail_len != h->tail_len || (t->tail_len && !t->learning)))
+    if (!error &&
+        (!t[TENSORS].at || !t[OPS].at || !t[DATA].at || t[TAIL].len != h->tail_len || (h->tail_len && !t[LEARNING].at)))
         error = SDFA_ERR_SECTION;
     return error;
 }
@@ -126,15 +114,15 @@ static int check_ops(const struct sdfa *s) {
     return off == s->ops_len ? SDFA_ERR_OK : SDFA_ERR_OP;
 }
 
-static void bind(struct sdfa *s, const struct sdfa_header *h, const struct sections *t) {
-    s->data = t->data;
-    s->data_len = t->data_len;
-    s->ops = t->ops;
-    s->ops_len = t->ops_len;
-    s->tensors = t->tensors;
-    s->learning = t->learning;
-    s->factory = t->tail;
-    s->tail = t->learned ? t->learned + sizeof(struct sdfa_learned) : t->tail;
+static void bind(struct sdfa *s, const struct sdfa_header *h, const struct section *t) {
+    s->data = t[DATA].at;
+    s->data_len = t[DATA].len;
+    s->ops = t[OPS].at;
+    s->ops_len = t[OPS].len;
+    s->tensors = t[TENSORS].at;
+    s->learning = t[LEARNING].at;
+    s->factory = t[TAIL].at;
+    s->tail = t[LEARNED].at ? t[LEARNED].at + sizeof(struct sdfa_learned) : t[TAIL].at;
     s->tail_len = h->tail_len;
     s->arena_len = h->arena_len;
     s->op_n = h->op_n;
@@ -152,28 +140,28 @@ static int check_memory(const struct sdfa *s, size_t arena_len, const void *tail
 }
 
 /* Learning settings: the learned ones when there are any. The section is only read by a build that links its loss. */
-static int bind_learning(struct sdfa *s, const struct sections *t) {
+static int bind_learning(struct sdfa *s, const struct section *t) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
-    const struct sdfa_learned *learned = (const struct sdfa_learned *)(const void *)t->learned;
+    const struct sdfa_learned *learned = (const struct sdfa_learned *)(const void *)t[LEARNED].at;
     int error;
-    if (t->learning_len < sizeof *g || g->loss > SDFA_LOSS_MSE)
+    if (t[LEARNING].len < sizeof *g || g->loss > SDFA_LOSS_MSE)
         return SDFA_ERR_LEARNING;
     if (!s->kernels->loss[g->loss])
         return s->tail_ram ? SDFA_ERR_KERNEL : SDFA_ERR_OK;
     s->random = learned ? learned->random : g->seed;
     s->tau_q15 = learned ? learned->tau_q15 : g->tau_q15;
     s->rate_q24 = learned ? learned->rate_q24 : g->rate_q24;
-    error = s->kernels->loss[g->loss]->check(s, t->learning_len);
+    error = s->kernels->loss[g->loss]->check(s, t[LEARNING].len);
     if (!error)
         s->class_n = sdfa_layer_op(s, g->layer_n - 1u)->out_n;
     return error;
 }
 
-static int open_sections(struct sdfa *s, const struct sections *t) {
-    int error = check_tensors(s, t->tensors_len);
+static int open_sections(struct sdfa *s, const struct section *t) {
+    int error = check_tensors(s, t[TENSORS].len);
     if (!error)
         error = check_ops(s);
-    if (!error && t->learned && t->learned_len - sizeof(struct sdfa_learned) != s->tail_len)
+    if (!error && t[LEARNED].at && t[LEARNED].len - sizeof(struct sdfa_learned) != s->tail_len)
         error = SDFA_ERR_LEARNING;
     if (!error && s->tail_len)
         error = bind_learning(s, t);
@@ -183,23 +171,23 @@ static int open_sections(struct sdfa *s, const struct sections *t) {
 int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
-    struct sections t;
+    struct section t[SECTION_N];
     int error;
     memset(s, 0, sizeof *s);
     if (((uintptr_t)image | (uintptr_t)arena | (uintptr_t)tail) & 3u)
         return SDFA_ERR_ALIGN;
     error = check_header(h, image_len);
     if (!error)
-        error = find_sections(&t, h);
+        error = find_sections(t, h);
     if (error)
         return error;
-    bind(s, h, &t);
+    bind(s, h, t);
     s->kernels = kernels;
     s->arena = arena;
     s->tail_ram = s->tail_len ? tail : NULL;
     error = check_memory(s, arena_len, tail, tail_len);
     if (!error)
-        error = open_sections(s, &t);
+        error = open_sections(s, t);
     if (error)
         return error;
     s->input_len = sdfa_tensor_len(sdfa_tensor_at(s, s->input));

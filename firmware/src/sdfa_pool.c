@@ -1,7 +1,7 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
 #include "sdfa_internal.h"
 
-#define CELLS_MAX (1u << 24) /* keeps a sum of int8 inside int32 */
+#define CELLS_MAX (1u << 23) /* keeps a sum of int8, and its rounding, inside int32 */
 
 /* The first and the last window hold a cell of the picture; so do all between. */
 static int axis_ok(uint32_t in_n, uint32_t out_n, uint32_t k, uint32_t stride, uint32_t pad) {

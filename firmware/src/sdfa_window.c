@@ -30,7 +30,7 @@ static void gather_row(int8_t *to, const struct sdfa_conv_op *p, const struct sd
     }
 }
 
-const int8_t *sdfa_window(const struct sdfa *s, const struct sdfa_conv_op *p, uint32_t oy, uint32_t ox) {
+static const int8_t *window(const struct sdfa *s, const struct sdfa_conv_op *p, uint32_t oy, uint32_t ox) {
     const struct sdfa_tensor *in = sdfa_tensor_at(s, p->op.in);
     const int8_t *picture = sdfa_values(s, p->op.in);
     int8_t *scratch = (int8_t *)s->arena + p->scratch;
@@ -43,4 +43,12 @@ const int8_t *sdfa_window(const struct sdfa *s, const struct sdfa_conv_op *p, ui
         gather_row(scratch + ky * p->kw * in->c, p, in, row, x);
     }
     return scratch;
+}
+
+void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell) {
+    const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
+    int8_t *out = sdfa_values(s, p->op.out);
+    for (uint32_t y = 0; y < t->h; y++)
+        for (uint32_t x = 0; x < t->w; x++, out += t->c)
+            cell(s, p, window(s, p, y, x), out);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.records import HEADER, LOSSES
 from sdfa.targets import Target
+from sdfa.twin.layers import decode
+from sdfa.twin.update import rate_of
 
 KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "kernels")
 
@@ -50,8 +53,23 @@ class Outcome:
 
 def input_shape(image: Image) -> tuple[int, ...]:
     """Shape of one sample."""
-    shape = tuple(image.meta["input"]["shape"])
-    return shape[1:] if len(shape) > 1 else shape
+    return _shape(image, "input")
+
+
+def output_shape(image: Image) -> tuple[int, ...]:
+    """Shape of the output for one sample."""
+    return _shape(image, "output")
+
+
+def _shape(image: Image, end: str) -> tuple[int, ...]:
+    """As in the model file, which META says; of an image without it, height, width and channels."""
+    tensor = image.tensors[int(image.header[end])]
+    plain = (int(tensor["h"]), int(tensor["w"]), int(tensor["c"]))
+    said = image.meta.get(end)
+    shape = said.get("shape") if isinstance(said, dict) else None
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+        return plain
+    return tuple(shape[1:] if len(shape) > 1 else shape) if math.prod(shape) == math.prod(plain) else plain
 
 
 def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8Array:
@@ -64,8 +82,8 @@ def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8A
 
 def quantize_input(image: Image, x: npt.NDArray[Any]) -> Int8Array:
     """Samples as the image's input takes them."""
-    end = image.meta["input"]
-    return quantize_values(x, end["scale"], end["zero_point"])
+    tensor = image.tensors[int(image.header["input"])]
+    return quantize_values(x, float(tensor["scale"]), int(tensor["zero_point"]))
 
 
 def loss_of(image: Image) -> str:
@@ -88,8 +106,14 @@ def tail_weight_count(image: Image) -> int:
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """Real targets (n, outputs) to Q15 of the output range (SPEC 3.1)."""
-    scale = image.meta["tail"][-1]["output_scale"]
+    scale = _last_scale(image)
     return np.asarray(np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767), np.int16)
+
+
+def _last_scale(image: Image) -> float:
+    """Real value of one unit of the trainable output layer's output."""
+    last = image.ops[image.op_off.index(int(image.layers[-1]["op"]))][1]
+    return float(image.tensors[int(last["out"])]["scale"])
 
 
 def sample_orders(n: int, epochs: int, seed: int) -> list[npt.NDArray[np.int64]]:
@@ -114,6 +138,8 @@ def plan_stages(image: Image, samples: Samples, settings: Settings, x_eval: Int8
     if settings.epochs < 1:
         raise SdfaError(f"--epochs {settings.epochs}: at least 1")
     x = quantize_input(image, samples.x)
+    if settings.rate is not None:
+        rate_of(decode(image).layers, rate_q24(settings.rate))  # says why, where the device can only refuse
     stages: list[Stage] = [
         Set(
             rate_q24=None if settings.rate is None else rate_q24(settings.rate),
@@ -135,8 +161,8 @@ def _scores(image: Image, session: Session, y: npt.NDArray[Any]) -> tuple[float,
 
 def rmse(image: Image, outputs: Int8Array, y: npt.NDArray[Any]) -> float:
     """Root mean squared error in real units."""
-    end = image.meta["output"]
-    real = (outputs.astype(np.float64) - end["zero_point"]) * end["scale"]
+    end = image.tensors[int(image.header["output"])]
+    real = (outputs.astype(np.float64) - int(end["zero_point"])) * float(end["scale"])
     return float(np.sqrt(np.mean((real - y) ** 2)))
 
 
@@ -156,7 +182,8 @@ def adapt(
     stages = [*plan_stages(image, samples, settings, x_eval), Run(x_eval)]
     session = Device(target, data).session(stages)
     state = session.state
-    learned = learned_image(data, session.tail, state.stats.steps, state.random, state.rate_q24, state.tau_q15)
+    steps = state.stats.steps + (int(image.learned["steps"]) if image.learned is not None else 0)
+    learned = learned_image(data, session.tail, steps, state.random, state.rate_q24, state.tau_q15)
     scores = _scores(image, session, judge.y)
     return Outcome(
         scores[: settings.epochs + 1], state.stats, state.random, session.tail, learned, session.memory.stack_len,
@@ -165,10 +192,10 @@ def adapt(
 
 
 def learned_image(data: bytes, tail: bytes, steps: int, random: int, rate: int, tau: int) -> bytes:
-    """The image with learned values in it; factory weights and model_id stay."""
+    """The image with learned values in it, after `steps` steps in all; factory weights and model_id stay."""
     header = read_image(data).header
     sections = [(tag, payload) for tag, payload in sections_of(data) if tag != b"LRND"]
-    sections.append((b"LRND", learned_section(tail, steps, random, rate, tau)))
+    sections.append((b"LRND", learned_section(tail, steps & 0xFFFFFFFF, random, rate, tau)))
     return pack_image({name: header[name] for name in KEPT_HEADER}, sections)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import class_count, learn_stage, loss_of, quantize_input, tail_weight_count
+from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, tail_weight_count
 from sdfa.data import Samples
 from sdfa.device import Device, Learn, LearnTarget, Run, Session, Set
 from sdfa.graph import Int8Array
@@ -23,13 +23,12 @@ RANDOM_SAMPLES = 256
 
 def made_up_samples(image: Image, steps: int, rng: np.random.Generator) -> Samples:
     """Random inputs, and random labels or targets, for a check without data."""
-    shape = tuple(image.meta["input"]["shape"])[1:] or (1,)
     n = min(RANDOM_SAMPLES, max(1, steps))
-    x = rng.integers(-128, 128, (n, *shape)).astype(np.int8)
+    x = rng.integers(-128, 128, (n, *input_shape(image))).astype(np.int8)
     if image.learning is not None and loss_of(image) == "mse":
-        end = image.meta["output"]
+        end = image.tensors[int(image.header["output"])]
         q = rng.integers(-128, 128, (n, class_count(image)))
-        return Samples(x, ((q - end["zero_point"]) * end["scale"]).astype(np.float32))
+        return Samples(x, ((q - int(end["zero_point"])) * float(end["scale"])).astype(np.float32))
     classes = class_count(image) if image.learning is not None else 1
     return Samples(x, rng.integers(0, classes, n))
 
@@ -73,6 +72,7 @@ def _check_learning(
     session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
     twin = Twin(image)
     before = twin.run(x).output
+    twin.stats.steps = 0  # a device counts from the moment when it opens the image
     twin.random = seed & 0x7FFFFFFF
     teach(twin, stage)
     outputs = np.concatenate(session.outputs)
@@ -80,7 +80,7 @@ def _check_learning(
         "steps": len(order),
         "inference": _compare_outputs(outputs, np.concatenate([before, twin.run(x).output])),
         "learning": _compare_state(session, twin),
-        "float": compare_float(image, session.tail, x[order], samples.y[order]),
+        "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),
     }
 
 
@@ -107,22 +107,22 @@ def _compare_state(session: Session, twin: Twin) -> dict[str, Any]:
         "mismatching_bytes": int(np.sum(device != expected)) + 4 * (generator[0] != generator[1]) + 8 * len(counters),
         "different_counters": counters,
         "generator_equal": generator[0] == generator[1],
-        "weights_moved": int(np.sum(device != np.frombuffer(twin.image.tail, np.uint8))),
+        "weights_moved": int(np.sum(device != np.frombuffer(twin.image.present_tail, np.uint8))),
     }
 
 
-def compare_float(image: Image, tail: bytes, x: Int8Array, y: npt.NDArray[Any]) -> dict[str, Any]:
+def compare_float(
+    image: Image, tail: bytes, x: Int8Array, y: npt.NDArray[Any], rate_q24: int, tau_q15: int
+) -> dict[str, Any]:
     """The float reference, taught the same samples in the same order with the same feedback.
 
     cosine: between the two changes of all weights. agreement: share of samples with the same class (cross-entropy).
     """
-    assert image.learning is not None
     start, learned = FloatTail.from_image(image), FloatTail.from_image(image, tail)
     reference = FloatTail.from_image(image)
     inputs = features(image, x)
-    rate, tau = int(image.learning["rate_q24"]) / 2**24, int(image.learning["tau_q15"]) / 2**15
     with np.errstate(over="ignore", invalid="ignore"):  # a rate that is too high diverges in floats
-        reference.learn_many(inputs, y, rate, tau)
+        reference.learn_many(inputs, y, rate_q24 / 2**24, tau_q15 / 2**15)
         fixed, exact = flat(learned) - flat(start), flat(reference) - flat(start)
         scale = float(np.linalg.norm(fixed) * np.linalg.norm(exact))
     if not np.isfinite(scale):

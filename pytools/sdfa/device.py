@@ -14,7 +14,7 @@ from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.records import HEADER
 from sdfa.targets.base import Reply, Request, Target
-from sdfa.targets.codes import error_value, request_code, status_text
+from sdfa.targets.codes import error_value, request_code, section_names, status_text
 
 ClassArray = npt.NDArray[np.uint16]
 Int16Array = npt.NDArray[np.int16]
@@ -116,7 +116,32 @@ class Reset:
     """Back to the factory weights."""
 
 
-Stage = Run | Classify | Learn | LearnTarget | Set | Reset
+@dataclass(frozen=True)
+class Measure:
+    """What the calls cost since the Measure before, or since the start. Needs find_target(..., counting=True)."""
+
+
+Stage = Run | Classify | Learn | LearnTarget | Set | Reset | Measure
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All calls of one function of the runtime. instructions: executed, of all calls together, exact up to the two or
+    three that set up a call. stack_len: bytes, of the deepest call.
+    """
+
+    calls: int
+    stack_len: int
+    instructions: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """open: of sdfa_open; run: of sdfa_run; learn: of sdfa_learn and sdfa_learn_target."""
+
+    open: Cost
+    run: Cost
+    learn: Cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +151,7 @@ class Session:
     outputs: one int8 (n, output_len) per Run. classes: one uint16 (n,) per Classify.
     guesses: one uint16 (n,) per Learn, the class before each sample's step.
     states: one per Learn and LearnTarget, as it was after that stage. state, tail, memory: at the end.
+    costs: one per Measure.
     tail: the bytes of the trainable tail, empty if nothing learns.
     """
 
@@ -137,6 +163,7 @@ class Session:
     state: State
     tail: bytes
     memory: Memory
+    costs: tuple[Costs, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,12 +225,15 @@ class Device:
 
     def session(self, stages: Sequence[Stage]) -> Session:
         """All stages, one after the other, in one batch."""
-        requests = [_request("OPEN")]
+        measures = any(isinstance(stage, Measure) for stage in stages)
+        requests = [*([_request("MEASURE")] if measures else []), _request("OPEN")]
         for stage in stages:
             requests.append(_encode(stage))
             requests += [_request("STATE")] if isinstance(stage, (Learn, LearnTarget)) else []
         requests += [_request(name) for name in ("STATE", "TAIL", "MEMORY")]
         replies = self.target.execute(self.image, requests)
+        if measures:
+            _accept(self.target, "MEASURE", replies.pop(0))
         memory = Memory(*_u32s(_accept(self.target, "MEMORY", replies[-1])))
         info = self._open(replies[0], memory)
         return _decode(self.target, info, memory, stages, replies[1:-1])
@@ -234,6 +264,23 @@ def _state(payload: bytes) -> State:
     values = struct.unpack("<2I4Q6I", payload)
     n = len(fields(Stats))
     return State(Stats(*values[:n]), *values[n:])
+
+
+def _costs(target: Target, payload: bytes) -> Costs:
+    """Without the overhead. SdfaError when the probe shows that instructions were not counted."""
+    probe_instructions, probe_stack_len, *values = struct.unpack("<2I" + len(section_names()) * "2IQ", payload)
+    of = {name: Cost(*values[3 * i : 3 * i + 3]) for i, name in enumerate(section_names())}
+    nothing, probe = of["NOTHING"], of["PROBE"]
+    if probe.instructions - nothing.instructions != probe_instructions:
+        raise SdfaError(f"{target.name}: instructions are not counted here: find the target with counting=True")
+    stack_off = probe_stack_len - probe.stack_len
+
+    def cost(name: str) -> Cost:
+        raw = of[name]
+        stack_len = raw.stack_len + stack_off if raw.calls else 0
+        return Cost(raw.calls, stack_len, raw.instructions - raw.calls * nothing.instructions)
+
+    return Costs(cost("OPEN"), cost("RUN"), cost("LEARN"))
 
 
 def _rows(x: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]:
@@ -269,7 +316,7 @@ def _encode(stage: Stage) -> Request:
         return _request("LEARN_TARGET", _pairs(_rows(stage.x, "i1"), _rows(stage.targets, "<i2")))
     if isinstance(stage, Set):
         return _request("SET", _encode_set(stage))
-    return _request("RESET")
+    return _request("MEASURE" if isinstance(stage, Measure) else "RESET")
 
 
 def _encode_set(stage: Set) -> bytes:
@@ -305,6 +352,7 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     classes: list[ClassArray] = []
     guesses: list[ClassArray] = []
     states: list[State] = []
+    costs: list[Costs] = []
     rest = iter(replies)
     for stage in stages:
         _check_rows(target, info, stage)
@@ -316,8 +364,12 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
         elif isinstance(stage, Learn):
             guesses.append(np.frombuffer(payload, "<u2").astype(np.uint16))
             _check_guesses(target, info, stage, guesses[-1])
+        elif isinstance(stage, Measure):
+            costs.append(_costs(target, payload))
         if isinstance(stage, (Learn, LearnTarget)):
             states.append(_state(_accept(target, "STATE", next(rest))))
     state = _state(_accept(target, "STATE", next(rest)))
     tail = _accept(target, "TAIL", next(rest)) if info.tail_len else b""
-    return Session(info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory)
+    return Session(
+        info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory, tuple(costs)
+    )

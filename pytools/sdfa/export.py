@@ -15,10 +15,11 @@ from sdfa import __version__
 from sdfa.csource import CSource, c_name, write_csource
 from sdfa.errors import SdfaError
 from sdfa.feedback import Table, jacobians, make_tables, products
+from sdfa.files import check_folder, write_whole
 from sdfa.fold import fold_shapes
 from sdfa.graph import FloatArray, Graph, Int8Array
 from sdfa.image import Learning, build_image, frozen_channels, memory_blocks, tail_layout
-from sdfa.image_reader import Image, read_image
+from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.load import read_model
 from sdfa.plan import Plan, plan_memory
 from sdfa.quantize import QGraph, quantize
@@ -26,6 +27,8 @@ from sdfa.records import STATE_LEN
 from sdfa.settings import ModelSettings, check_budget
 from sdfa.tail import Tail, find_tail
 from sdfa.twin.infer import run_until
+from sdfa.twin.layers import decode
+from sdfa.twin.update import rate_of
 
 DEFAULT_FEEDBACK = "aligned"
 DEFAULT_CONNECTIONS = 2
@@ -56,7 +59,17 @@ class Options:
         """The same with what a model.toml says where nothing was chosen."""
         mine = {name: value for name in _SAID if (value := getattr(self, name)) is not None}
         theirs = {name: value for name, key in _SAID.items() if (value := getattr(said, key)) is not None}
+        if self.feedback == "last":
+            theirs.pop("train_last", None)  # said of another feedback
         return replace(self, **(theirs | mine), labels=self.labels or said.labels)
+
+    def refuse_useless(self, said: ModelSettings) -> None:
+        """SdfaError for a choice that would have no effect."""
+        feedback = self.filled(said).feedback or DEFAULT_FEEDBACK
+        if self.connections is not None and feedback not in ("aligned", "random"):
+            raise SdfaError(f"--connections has no use with --feedback {feedback}: leave one of them away")
+        if self.calib is not None and feedback != "aligned":
+            raise SdfaError(f"--calib has no use with --feedback {feedback}: leave one of them away")
 
 
 _SAID = {
@@ -80,22 +93,44 @@ def export_file(path: Path, name: str | None, options: Options, said: ModelSetti
     """Export a .tflite file. said: its model.toml. Raises SdfaError, also when a budget is exceeded."""
     graph, _ = read_model(path)
     said = said or ModelSettings()
-    result = export_graph(graph, c_name(name or said.name or path.stem), options.filled(said))
+    chosen = (said.name or path.stem) if name is None else name
+    result = export_graph(graph, c_name(chosen), options.filled(said))
     ram = result.report["ram"]
-    check_budget(said, {key: ram[key] for key in ("arena", "tail", "state")}, result.report["flash"])
+    check_budget(said, {key: ram[key] for key in ("arena", "tail", "state")}, _flash_parts(result.data))
     return result
+
+
+_PARTS = {
+    b"TENS": "tensors", b"OPS ": "operations", b"DATA": "constants and tables", b"TAIL": "factory weights that learn",
+    b"LERN": "learning", b"META": "names and scales for tools",
+}  # fmt: skip
+
+
+def _flash_parts(data: bytes) -> dict[str, int]:
+    """Bytes of an image by what they hold."""
+    parts = {_PARTS[tag]: len(payload) for tag, payload in sections_of(data)}
+    return parts | {"header and padding": len(data) - sum(parts.values())}
 
 
 def export_graph(graph: Graph, name: str, options: Options) -> Export:
     """Export a loaded model under a C name."""
     folded = fold_shapes(graph)
     qgraph = quantize(folded)
+    _check_labels(qgraph, options.labels)
     learning = make_learning(qgraph, name, options)
     plan = plan_memory(memory_blocks(qgraph, learning), np.random.default_rng(0))
     data = build_image(qgraph, plan, learning, make_meta(folded, qgraph, learning, name, options))
     image = read_image(data, name)
+    if image.learning is not None:
+        rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
     csource = write_csource(name, image, data)
     return Export(name, data, image, csource, make_report(folded, qgraph, plan, learning, image))
+
+
+def _check_labels(qgraph: QGraph, labels: tuple[str, ...]) -> None:
+    outputs = qgraph.tensors[qgraph.output].c
+    if labels and len(labels) != outputs:
+        raise SdfaError(f"{len(labels)} labels for a model with {outputs} outputs: give one for each, or none")
 
 
 def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | None:
@@ -116,7 +151,10 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
 
 
 def _seed(options: Options) -> int:
-    return 1 if options.seed is None else options.seed
+    seed = 1 if options.seed is None else options.seed
+    if not 0 <= seed < 2**32:
+        raise SdfaError(f"seed {seed}: between 0 and 2^32 - 1")
+    return seed
 
 
 def _check_loss(tail: Tail, loss: str) -> None:
@@ -254,8 +292,7 @@ def layer_class_n(g: Learning | None) -> int:
 def write_files(export: Export, folder: Path) -> list[Path]:
     """Write NAME.sdfa .c .h .json into a folder that is empty, absent, or holds an earlier export of the same name."""
     names = [f"{export.name}{ext}" for ext in (".sdfa", ".c", ".h", ".json")]
-    if folder.exists() and not folder.is_dir():
-        raise SdfaError(f"{folder} is a file, not a folder: give another -o")
+    check_folder(folder)
     others = (
         sorted(p.name for p in itertools.islice(folder.iterdir(), 100) if p.name not in names)
         if folder.exists()
@@ -266,8 +303,5 @@ def write_files(export: Export, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     texts = [None, export.csource.source, export.csource.header, json.dumps(export.report, indent=1) + "\n"]
     for name, text in zip(names, texts, strict=True):
-        if text is None:
-            (folder / name).write_bytes(export.data)
-        else:
-            (folder / name).write_text(text, encoding="utf-8")
+        write_whole(folder / name, export.data if text is None else text.encode())
     return [folder / name for name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,37 @@ def merge(image: Image, model: bytes) -> bytes:
     if image.learned_tail is None:
         raise SdfaError("this image holds no learned values: it is fresh from the exporter; run pytools learn first")
     if hashlib.sha256(model).hexdigest() != image.meta.get("source_sha256"):
-        raise SdfaError(f"the image was not exported from this file but from another {image.meta.get('source')!r}")
-    shared = _shared_offsets(model)
+        source = str(image.meta.get("source"))
+        raise SdfaError(f"the image was exported from another file (named {source!r}): give that .tflite file")
+    constants = Counter((t.data_off, t.data.nbytes) for t in load_tflite(model, "model").tensors if t.data is not None)
     merged = bytearray(model)
-    for meta, layer in zip(image.meta["tail"], image.layers, strict=True):
+    for meta, layer in zip(_metas(image), image.layers, strict=True):
         for off, data in _constants(image, meta, layer):
-            if off in shared:
-                raise SdfaError(
-                    f"operation {meta['place']} shares a constant with another layer in the file: "
-                    "convert the model again so that each layer has its own weights and bias"
-                )
+            users = constants[off, len(data)]
+            if users != 1:
+                raise SdfaError(_why_not(meta["place"], users))
             merged[off : off + len(data)] = data
     return bytes(merged)
 
 
-def _shared_offsets(model: bytes) -> set[int]:
-    """Offsets of constants that more than one tensor uses."""
-    offsets = [t.data_off for t in load_tflite(model, "model").tensors if t.data_off is not None]
-    return {off for off in offsets if offsets.count(off) > 1}
+def _metas(image: Image) -> list[dict[str, Any]]:
+    """What META says about the layers that learn; an image is untrusted."""
+    metas = image.meta.get("tail")
+    need = {"place", "weight_off", "bias_off"}
+    if not isinstance(metas, list) or len(metas) != len(image.layers):
+        raise SdfaError("the image does not say where its weights belong; export it again")
+    if not all(isinstance(m, dict) and all(type(m.get(key)) is int for key in need) for m in metas):
+        raise SdfaError("the image does not say where its weights belong; export it again")
+    return metas
+
+
+def _why_not(place: int, users: int) -> str:
+    if not users:
+        return f"operation {place}: the image's weights have no such place in the file; export it again"
+    return (
+        f"operation {place} shares a constant with another layer in the file: "
+        "convert the model again so that each layer has its own weights and bias"
+    )
 
 
 def _constants(image: Image, meta: dict[str, Any], layer: np.void) -> list[tuple[int, bytes]]:

@@ -22,6 +22,7 @@ _KINDS: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "budget": {"ram": (int,), "flash": (int,)},
 }  # fmt: skip
+_LEAST = {"train_last": 0, "connections": 1, "seed": 0, "ram": 1, "flash": 1}
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ def load_settings(path: Path) -> ModelSettings:
         return ModelSettings()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise SdfaError(f"{path} is not sound TOML: {e}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise SdfaError(f"{path} is not sound TOML: {e}: mend it or take it away") from None
     values: dict[str, Any] = {}
     for section, kinds in _KINDS.items():
         part = table if section == "" else table.get(section, {})
         values |= _section(path, section, part, kinds)
-    values["labels"] = tuple(map(str, values.get("labels", ())))
+    values["labels"] = tuple(values.get("labels", ()))
     return ModelSettings(**values)
 
 
@@ -68,6 +69,10 @@ def _section(path: Path, section: str, part: Any, kinds: dict[str, tuple[type, .
             raise SdfaError(f"{path}: {section or 'top level'} has an unknown entry {key!r}; known: {', '.join(kinds)}")
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
             raise SdfaError(f"{path}: {key} must be a {kinds[key][-1].__name__}, not {value!r}")
+        if key in _LEAST and not _LEAST[key] <= value < 2**31:
+            raise SdfaError(f"{path}: {key} is {value}: it must be at least {_LEAST[key]} and below 2^31")
+        if key == "labels" and not all(isinstance(label, str) for label in value):
+            raise SdfaError(f"{path}: labels must be a list of strings, not {value!r}")
     return found
 
 
@@ -77,9 +82,18 @@ def beside(model: Path, sha256: str) -> ModelSettings:
     return settings if settings.sha256 in (None, sha256) else ModelSettings()
 
 
+def beside_note(model: Path, sha256: str) -> list[str]:
+    """What to tell the user when the settings next to a model file were left aside."""
+    said = load_settings(model.with_name("model.toml")).sha256
+    return [] if said in (None, sha256) else [f"model.toml beside {model.name} is about another file: not used"]
+
+
 def check_budget(settings: ModelSettings, ram: dict[str, int], flash: dict[str, int]) -> None:
     """SdfaError that names the largest contributors when a budget is exceeded. Parts in bytes."""
     for what, budget, parts in (("RAM", settings.ram, ram), ("flash", settings.flash, flash)):
         if budget is not None and sum(parts.values()) > budget:
             largest = ", ".join(f"{k} {v}" for k, v in sorted(parts.items(), key=lambda kv: -kv[1])[:3])
-            raise SdfaError(f"{what}: {sum(parts.values())} bytes, the budget is {budget}; largest: {largest}")
+            raise SdfaError(
+                f"{what}: {sum(parts.values())} bytes, the budget in model.toml is {budget}; largest: {largest}: "
+                "shrink the model or raise the budget"
+            )

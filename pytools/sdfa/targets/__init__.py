@@ -18,12 +18,17 @@ def target_names() -> list[str]:
     return ["host", *(f"qemu:{name}" for name in sorted(MACHINES))]
 
 
-def find_target(name: str) -> Target:
-    """The target that --target names, not built yet. SdfaError, listing all, for an unknown one."""
+def find_target(name: str, *, counting: bool = False) -> Target:
+    """The target that --target names, not built yet. SdfaError, listing all, for an unknown one.
+
+    counting: one that answers Measure; emulated boards can.
+    """
+    if name == "host" and counting:
+        raise SdfaError(f"host cannot count instructions; there is {', '.join(target_names()[1:])}")
     if name == "host":
         return Host(time_limit_s=_time_limit_s())
     if name.startswith("qemu:"):
-        return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s())
+        return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s(), counting)
     raise SdfaError(f"unknown target {name!r}; there is {', '.join(target_names())}")
 
 

@@ -79,6 +79,11 @@ def build(program: Program) -> Path:
     return target
 
 
+def compiler_version(compiler: tuple[str, ...]) -> str:
+    """The first line that it says about its version."""
+    return _version(compiler).splitlines()[0]
+
+
 def fingerprint(program: Program) -> str:
     """Names everything that the executable depends on."""
     digest = hashlib.sha256(_version(program.compiler).encode())

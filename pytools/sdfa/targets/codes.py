@@ -50,6 +50,12 @@ def error_value(name: str) -> int:
     return {entry.name: entry.value for entry in _runtime("SDFA_ERRORS")}[name]
 
 
+def section_names() -> tuple[str, ...]:
+    """Names of the sections that MEASURE tells about, by index."""
+    entries = sorted(_app("APP_SECTIONS"), key=lambda entry: entry.value)
+    return tuple(entry.name for entry in entries)
+
+
 def status_text(status: int) -> str:
     """What the status of a reply means, in English, without a full stop."""
     texts = {entry.value: entry.text for entry in (*_runtime("SDFA_ERRORS"), *_app("APP_ERRORS"))}

@@ -37,7 +37,7 @@ class Host:
         return Program(
             name="host-sanitize" if self.sanitize else "host",
             compiler=host_compiler(),
-            sources=(*sorted(src.glob("*.c")), app / "app.c", port / "port.c"),
+            sources=tuple(path for folder in (src, app, port) for path in sorted(folder.glob("*.c"))),
             include_dirs=(src, app),
             flags=_SANITIZE if self.sanitize else _FLAGS,
         )

@@ -17,6 +17,15 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Timer:
+    """A free-running timer. kind: CMSDK, NRF51 or SSE, see boards/qemu/timer.h. mhz: its clock."""
+
+    kind: str
+    origin: int
+    mhz: int
+
+
+@dataclass(frozen=True)
 class Machine:
     """One board.
 
@@ -32,6 +41,7 @@ class Machine:
     ram: Region
     image: Region
     stack_len: int
+    timer: Timer
 
 
 def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000) -> Machine:
@@ -44,6 +54,7 @@ def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000) -> Machin
         ram=Region(0x20000000, 4 * _MB),
         image=Region(psram, 16 * _MB),
         stack_len=64 * _KB,
+        timer=Timer("CMSDK", 0x40000000, 25),
     )
 
 
@@ -56,6 +67,7 @@ _TABLE = (
         ram=Region(0x20000000, 16 * _KB),
         image=Region(64 * _KB, 192 * _KB),
         stack_len=2560,
+        timer=Timer("NRF51", 0x40008000, 16),
     ),
     _mps2("an385", "Cortex-M3", "-mcpu=cortex-m3"),
     _mps2("an386", "Cortex-M4F", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
@@ -68,6 +80,7 @@ _TABLE = (
         ram=Region(0x38000000, 2 * _MB),
         image=Region(0x10200000, 2 * _MB),
         stack_len=64 * _KB,
+        timer=Timer("CMSDK", 0x50000000, 20),
     ),
     Machine(
         name="mps3-an547",
@@ -77,6 +90,7 @@ _TABLE = (
         ram=Region(0x31000000, 2 * _MB),
         image=Region(0x11000000, 2 * _MB),
         stack_len=64 * _KB,
+        timer=Timer("SSE", 0x58100000, 32),
     ),
 )
 MACHINES = {machine.name: machine for machine in _TABLE}

@@ -13,7 +13,10 @@ from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
 from sdfa.targets.machines import MACHINES, Machine
 from sdfa.targets.process import IMAGE, run_batch
 
-_FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections", "--specs=nano.specs")
+FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections", "--specs=nano.specs")
+
+# 1024 ns of the emulator's time for each instruction: boards/qemu/section.c counts them by a timer
+_COUNTING = ("-icount", "shift=10,align=off,sleep=off")
 
 
 def find_machine(name: str) -> Machine:
@@ -32,12 +35,22 @@ def _symbols(machine: Machine) -> list[str]:
     return [f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items()]
 
 
+def _timer_flags(machine: Machine) -> tuple[str, ...]:
+    """What boards/qemu/timer.h asks for."""
+    timer = machine.timer
+    return (f"-DTIMER_{timer.kind}", f"-DTIMER_ORIGIN={timer.origin:#x}u", f"-DTIMER_MHZ={timer.mhz}u")
+
+
 @dataclass(frozen=True)
 class Qemu:
-    """machine: a row of MACHINES. time_limit_s: of one execute, in seconds of real time."""
+    """machine: a row of MACHINES. time_limit_s: of one execute, in seconds of real time.
+
+    counting: the emulator counts instructions, and is up to 40 % slower.
+    """
 
     machine: Machine
     time_limit_s: float = 600.0
+    counting: bool = False
 
     @property
     def name(self) -> str:
@@ -50,9 +63,9 @@ class Qemu:
         return Program(
             name=self.machine.name,
             compiler=(find_tool("arm-none-eabi-gcc", ARM_PACKAGES),),
-            sources=(*sorted(src.glob("*.c")), app / "app.c", *sorted(port.glob("*.c"))),
+            sources=tuple(path for folder in (src, app, port) for path in sorted(folder.glob("*.c"))),
             include_dirs=(src, app, port),
-            flags=(*_FLAGS, *self.machine.flags),
+            flags=(*FLAGS, *self.machine.flags, *_timer_flags(self.machine)),
             link_flags=("-nostartfiles", "-Wl,--gc-sections", f"-T{script}", *_symbols(self.machine)),
             depends=(script,),
             hint=f" (needs {ARM_PACKAGES})",
@@ -67,6 +80,7 @@ class Qemu:
         return [
             find_tool("qemu-system-arm", ARM_PACKAGES),
             *("-M", self.machine.name),
+            *(_COUNTING if self.counting else ()),
             *("-display", "none", "-monitor", "none", "-serial", "none"),
             *("-semihosting-config", "enable=on,target=native"),
             *("-kernel", str(program)),

@@ -1,0 +1,41 @@
+/* Apart from app.c, so that no compiler moves code of a section across its ends. */
+#include "measure.h"
+
+#include <string.h>
+
+static struct {
+    bool on;
+    struct measure of[APP_SECTION_N];
+} measures;
+
+void measure_anew(void) {
+    memset(&measures, 0, sizeof measures);
+    measures.on = true;
+    measure_begin();
+    measure_end(APP_SECTION_NOTHING);
+    measure_begin();
+    app_probe();
+    measure_end(APP_SECTION_PROBE);
+}
+
+void measure_begin(void) {
+    if (measures.on)
+        app_section_begin();
+}
+
+void measure_end(enum app_section section) {
+    struct measure *m = &measures.of[section];
+    uint32_t instructions, stack_len;
+
+    if (!measures.on)
+        return;
+    instructions = app_section_end(&stack_len);
+    m->call_n++;
+    m->instructions += instructions;
+    if (stack_len > m->stack_len)
+        m->stack_len = stack_len;
+}
+
+const struct measure *measure_of(uint32_t section) {
+    return &measures.of[section];
+}

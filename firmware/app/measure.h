@@ -1,0 +1,23 @@
+/* What the calls into the runtime cost: instructions and stack, once measure_anew was called; before, nothing is done. */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include "app.h"
+
+/* All calls of one section. stack_len: of the deepest; instructions: of all together. */
+struct measure {
+    uint32_t call_n;
+    uint32_t stack_len;
+    uint64_t instructions;
+};
+
+/* Forgets all, then measures the sections NOTHING and PROBE. Needs app_count. */
+void measure_anew(void);
+
+/* Around a call. Sections do not nest. */
+void measure_begin(void);
+void measure_end(enum app_section section);
+
+const struct measure *measure_of(uint32_t section);
+
+#endif

@@ -1,0 +1,43 @@
+/* PAD and COPY (SPEC.md 2.2): values only change their place. Records of a hostile image may overlap: memmove. */
+#include "sdfa_internal.h"
+
+#include <string.h>
+
+static int check_pad(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_pad_op *p = (const struct sdfa_pad_op *)op;
+    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
+    if (in->c != out->c || (uint32_t)p->top + in->h > out->h || (uint32_t)p->left + in->w > out->w)
+        return SDFA_ERR_OP;
+    return SDFA_ERR_OK;
+}
+
+static void run_pad(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_pad_op *p = (const struct sdfa_pad_op *)op;
+    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *t = sdfa_tensor_at(s, op->out);
+    const int8_t *from = sdfa_values(s, op->in);
+    int8_t *out = sdfa_values(s, op->out), *to = out + ((uint32_t)p->top * t->w + p->left) * t->c;
+    memset(out, t->zero_point, sdfa_tensor_len(t));
+    for (uint32_t y = 0, len = in->w * in->c; y < in->h; y++, from += len, to += t->w * t->c)
+        memmove(to, from, len);
+}
+
+static int check_copy(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_copy_op *p = (const struct sdfa_copy_op *)op;
+    uint32_t whole = sdfa_tensor_len(sdfa_tensor_at(s, op->out));
+    if (p->rows == 0 || whole % p->rows || sdfa_mul(p->rows, p->len) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
+        !sdfa_in_range(p->off, p->len, whole / p->rows))
+        return SDFA_ERR_OP;
+    return SDFA_ERR_OK;
+}
+
+static void run_copy(const struct sdfa *s, const struct sdfa_op *op) {
+    const struct sdfa_copy_op *p = (const struct sdfa_copy_op *)op;
+    uint32_t step = sdfa_tensor_len(sdfa_tensor_at(s, op->out)) / p->rows;
+    const int8_t *from = sdfa_values(s, op->in);
+    int8_t *to = sdfa_values(s, op->out) + p->off;
+    for (uint32_t r = 0; r < p->rows; r++, from += p->len, to += step)
+        memmove(to, from, p->len);
+}
+
+const struct sdfa_kernel sdfa_kernel_pad = {SDFA_PAD, sizeof(struct sdfa_pad_op), check_pad, run_pad};
+const struct sdfa_kernel sdfa_kernel_copy = {SDFA_COPY, sizeof(struct sdfa_copy_op), check_copy, run_copy};

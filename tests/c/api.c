@@ -1,0 +1,446 @@
+/* The promises of sdfa.h, one case each: api CASE IMAGE... A broken one is named on stderr, exit code 1. */
+#include "sdfa.h"
+#include "sdfa_format.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(what)                                                                                                    \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "api.c:%d: broken: %s\n", __LINE__, #what);                                                \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+/* An image and its memory, each block of exactly the length it needs. */
+struct net {
+    struct sdfa s;
+    uint8_t *image, *arena, *tail;
+    size_t image_len, arena_len, tail_len;
+};
+
+static void *block(size_t len) {
+    void *made = malloc(len ? len : 1);
+    CHECK(made);
+    return made;
+}
+
+static void read_file(struct net *n, const char *path) {
+    FILE *f = fopen(path, "rb");
+    CHECK(f && fseek(f, 0, SEEK_END) == 0);
+    n->image_len = (size_t)ftell(f);
+    rewind(f);
+    n->image = block(n->image_len);
+    CHECK(fread(n->image, 1, n->image_len, f) == n->image_len);
+    fclose(f);
+}
+
+static struct net load(const char *path) {
+    struct net n;
+    struct sdfa_header h;
+    memset(&n, 0, sizeof n);
+    memset(&h, 0, sizeof h);
+    read_file(&n, path);
+    memcpy(&h, n.image, n.image_len < sizeof h ? n.image_len : sizeof h);
+    n.arena_len = h.arena_len < 65536 ? h.arena_len : 65536;
+    n.tail_len = h.tail_len < 65536 ? h.tail_len : 65536;
+    n.arena = block(n.arena_len);
+    n.tail = block(n.tail_len);
+    memset(n.arena, 0xa5, n.arena_len);
+    memset(n.tail, 0x5a, n.tail_len);
+    return n;
+}
+
+static void unload(struct net *n) {
+    free(n->image);
+    free(n->arena);
+    free(n->tail);
+}
+
+static int open_with(struct net *n, const struct sdfa_kernels *kernels, int learns) {
+    return sdfa_open(&n->s, n->image, n->image_len, kernels, n->arena, n->arena_len, learns ? n->tail : NULL,
+                     learns ? n->tail_len : 0);
+}
+
+static struct net opened(const char *path) {
+    struct net n = load(path);
+    CHECK(open_with(&n, &sdfa_all_kernels, 1) == SDFA_ERR_OK);
+    return n;
+}
+
+static struct net opened_frozen(const char *path) {
+    struct net n = load(path);
+    CHECK(open_with(&n, &sdfa_all_kernels, 0) == SDFA_ERR_OK);
+    return n;
+}
+
+/* The i-th of some inputs. */
+static void run(struct net *n, uint32_t i) {
+    for (uint32_t j = 0; j < n->s.input_len; j++)
+        sdfa_input(&n->s)[j] = (int8_t)((i * 7919u + j * 104729u + i * j * 31u) >> 2);
+    sdfa_run(&n->s);
+}
+
+static void teach(struct net *n, uint32_t steps) {
+    for (uint32_t i = 0; i < steps; i++) {
+        run(n, i);
+        CHECK(sdfa_learn(&n->s, i % n->s.class_n) == SDFA_ERR_OK);
+    }
+}
+
+/* Everything that a call may change. */
+struct shot {
+    struct sdfa s;
+    uint8_t *arena, *tail;
+};
+
+static uint8_t *copy(const uint8_t *from, size_t len) {
+    uint8_t *to = block(len);
+    memcpy(to, from, len);
+    return to;
+}
+
+static struct shot shoot(const struct net *n) {
+    struct shot shot;
+    memcpy(&shot.s, &n->s, sizeof shot.s);
+    shot.arena = copy(n->arena, n->arena_len);
+    shot.tail = copy(n->tail, n->tail_len);
+    return shot;
+}
+
+static int unchanged(const struct net *n, struct shot shot) {
+    int same = memcmp(&shot.s, &n->s, sizeof shot.s) == 0 && memcmp(shot.arena, n->arena, n->arena_len) == 0 &&
+               memcmp(shot.tail, n->tail, n->tail_len) == 0;
+    free(shot.arena);
+    free(shot.tail);
+    return same;
+}
+
+/* The call returns this error and changes nothing. */
+#define REFUSED(n, call, error)                                                                                        \
+    do {                                                                                                               \
+        struct shot shot = shoot(n);                                                                                   \
+        CHECK((call) == (error));                                                                                      \
+        CHECK(unchanged(n, shot));                                                                                     \
+    } while (0)
+
+static const int16_t targets[64];
+
+/* --- cases ------------------------------------------------------------------------------------------------------- */
+
+/* Prints value and text of every error. */
+static void texts(char **path) {
+    (void)path;
+#define SDFA_X(name, value, text) printf("%s %d %s\n", #name, SDFA_ERR_##name, sdfa_error_text(SDFA_ERR_##name));
+    SDFA_ERRORS(SDFA_X)
+#undef SDFA_X
+    for (int value = -200; value < 200; value++)
+        if (value > 0 || value < SDFA_ERR_THRESHOLD)
+            CHECK(strcmp(sdfa_error_text(value), "unknown error") == 0);
+}
+
+/* Prints what sdfa_open says to each image. A refused one is refused without memory for the tail, too. */
+static void open_all(char **path) {
+    for (; *path; path++) {
+        struct net n = load(*path);
+        int error = open_with(&n, &sdfa_all_kernels, 1);
+        CHECK(open_with(&n, &sdfa_all_kernels, 0) == error);
+        printf("%d\n", error);
+        unload(&n);
+    }
+}
+
+/* Each block moved by 1, 2 and 3 bytes. */
+static void alignment(char **path) {
+    struct net n = load(path[0]);
+    uint8_t *big = block(n.image_len + 4);
+    const struct sdfa_kernels *k = &sdfa_all_kernels;
+    for (size_t off = 0; off < 4; off++) {
+        int wanted = off ? SDFA_ERR_ALIGN : SDFA_ERR_OK;
+        memcpy(big + off, n.image, n.image_len);
+        CHECK(sdfa_open(&n.s, big + off, n.image_len, k, n.arena, n.arena_len, n.tail, n.tail_len) == wanted);
+        CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena + off, n.arena_len, n.tail, n.tail_len) == wanted);
+        CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena, n.arena_len, n.tail + off, n.tail_len) == wanted);
+    }
+    free(big);
+    unload(&n);
+}
+
+/* Memory: as much as asked for, one byte less, more. More bytes behind the image are ignored. */
+static void memory(char **path) {
+    struct net n = load(path[0]);
+    const struct sdfa_kernels *k = &sdfa_all_kernels;
+    uint8_t *longer = block(n.image_len + 100);
+    memset(longer, 0xff, n.image_len + 100);
+    memcpy(longer, n.image, n.image_len);
+    CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena, n.arena_len - 1, n.tail, n.tail_len) == SDFA_ERR_ARENA);
+    CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena, 0, n.tail, n.tail_len) == SDFA_ERR_ARENA);
+    CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena, n.arena_len, n.tail, n.tail_len - 1) == SDFA_ERR_TAIL);
+    CHECK(sdfa_open(&n.s, n.image, n.image_len, k, n.arena, n.arena_len, n.tail, 0) == SDFA_ERR_TAIL);
+    CHECK(sdfa_open(&n.s, n.image, n.image_len - 1, k, n.arena, n.arena_len, n.tail, n.tail_len) == SDFA_ERR_LENGTH);
+    CHECK(sdfa_open(&n.s, longer, n.image_len + 100, k, n.arena, n.arena_len, n.tail, n.tail_len) == SDFA_ERR_OK);
+    free(longer);
+    unload(&n);
+}
+
+/* What is not linked: KERNEL. Learning is not needed without memory for the tail. */
+static void kernels(char **path) {
+    struct net n = load(path[0]);
+    struct sdfa_kernels k = sdfa_all_kernels;
+    k.op_n = 0;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    CHECK(open_with(&n, &k, 0) == SDFA_ERR_KERNEL);
+    k = sdfa_all_kernels;
+    k.loss[0] = k.loss[1] = NULL;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    CHECK(open_with(&n, &k, 0) == SDFA_ERR_OK);
+    CHECK(n.s.class_n == 0 && sdfa_class(&n.s) == SDFA_ERR_FROZEN);
+    run(&n, 0);
+    CHECK(sdfa_class(&n.s) == SDFA_ERR_FROZEN && sdfa_learn(&n.s, 0) == SDFA_ERR_FROZEN);
+    k = sdfa_all_kernels;
+    k.feedback[0] = k.feedback[1] = NULL;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    unload(&n);
+}
+
+static void check_frozen(struct net *n) {
+    REFUSED(n, sdfa_learn(&n->s, 0), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_learn(&n->s, UINT32_MAX), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_learn_target(&n->s, targets), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_set_rate(&n->s, SDFA_RATE(0.01)), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_set_rate(&n->s, 0), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_set_threshold(&n->s, 0), SDFA_ERR_FROZEN);
+    REFUSED(n, sdfa_reset(&n->s), SDFA_ERR_FROZEN);
+}
+
+/* Opened without memory for the tail: classifies, does not learn. */
+static void frozen(char **path) {
+    struct net n = opened_frozen(path[0]);
+    check_frozen(&n);
+    CHECK(n.s.class_n > 0);
+    CHECK(sdfa_class(&n.s) == SDFA_ERR_ORDER);
+    run(&n, 0);
+    check_frozen(&n);
+    CHECK(sdfa_class(&n.s) >= 0 && (uint32_t)sdfa_class(&n.s) < n.s.class_n);
+    unload(&n);
+}
+
+/* An image in which nothing learns, whatever it is opened with. */
+static void nothing_learns(char **path) {
+    struct net n = opened(path[0]);
+    CHECK(n.s.class_n == 0 && n.s.input_len > 0 && n.s.output_len > 0);
+    check_frozen(&n);
+    REFUSED(&n, sdfa_class(&n.s), SDFA_ERR_FROZEN);
+    run(&n, 0);
+    check_frozen(&n);
+    REFUSED(&n, sdfa_class(&n.s), SDFA_ERR_FROZEN);
+    unload(&n);
+}
+
+/* Both ways of opening give the same outputs and classes. */
+static void same_outputs(char **path) {
+    struct net a = opened(path[0]), b = opened_frozen(path[0]);
+    for (uint32_t i = 0; i < 20; i++) {
+        run(&a, i);
+        run(&b, i);
+        CHECK(a.s.output_len == b.s.output_len);
+        CHECK(memcmp(sdfa_output(&a.s), sdfa_output(&b.s), a.s.output_len) == 0);
+        CHECK(sdfa_class(&a.s) == sdfa_class(&b.s));
+    }
+    unload(&a);
+    unload(&b);
+}
+
+/* A run comes before each step. */
+static void order(char **path) {
+    struct net n = opened(path[0]);
+    REFUSED(&n, sdfa_learn(&n.s, 0), SDFA_ERR_ORDER);
+    REFUSED(&n, sdfa_class(&n.s), SDFA_ERR_ORDER);
+    run(&n, 0);
+    CHECK(sdfa_learn(&n.s, 0) == SDFA_ERR_OK);
+    REFUSED(&n, sdfa_learn(&n.s, 0), SDFA_ERR_ORDER);
+    REFUSED(&n, sdfa_class(&n.s), SDFA_ERR_ORDER);
+    run(&n, 1);
+    CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK);
+    REFUSED(&n, sdfa_learn(&n.s, 0), SDFA_ERR_ORDER);
+    run(&n, 1);
+    CHECK(sdfa_learn(&n.s, 0) == SDFA_ERR_OK && n.s.stats.steps == 2);
+    unload(&n);
+}
+
+/* A wrong label is refused, and the step can still be made. */
+static void label(char **path) {
+    struct net n = opened(path[0]);
+    run(&n, 0);
+    REFUSED(&n, sdfa_learn(&n.s, n.s.class_n), SDFA_ERR_LABEL);
+    REFUSED(&n, sdfa_learn(&n.s, UINT32_MAX), SDFA_ERR_LABEL);
+    CHECK(sdfa_learn(&n.s, n.s.class_n - 1) == SDFA_ERR_OK);
+    unload(&n);
+}
+
+/* Cross-entropy image, then one for mean squared error: each refuses the other's call. */
+static void loss(char **path) {
+    struct net ce = opened(path[0]), mse = opened(path[1]);
+    run(&ce, 0);
+    REFUSED(&ce, sdfa_learn_target(&ce.s, targets), SDFA_ERR_LOSS);
+    CHECK(sdfa_learn(&ce.s, 0) == SDFA_ERR_OK);
+    CHECK(mse.s.class_n <= sizeof targets / sizeof targets[0]);
+    REFUSED(&mse, sdfa_learn_target(&mse.s, targets), SDFA_ERR_ORDER);
+    run(&mse, 0);
+    REFUSED(&mse, sdfa_learn(&mse.s, 0), SDFA_ERR_LOSS);
+    CHECK(sdfa_learn_target(&mse.s, targets) == SDFA_ERR_OK);
+    CHECK(mse.s.stats.steps == 1 && mse.s.stats.loss > 0);
+    unload(&ce);
+    unload(&mse);
+}
+
+/* Refused at both ends, accepted in one piece between them. */
+static void rate(char **path) {
+    struct net n = opened(path[0]);
+    unsigned turns = 0;
+    int last = SDFA_ERR_RATE;
+    REFUSED(&n, sdfa_set_rate(&n.s, 0), SDFA_ERR_RATE);
+    REFUSED(&n, sdfa_set_rate(&n.s, 1), SDFA_ERR_RATE);
+    REFUSED(&n, sdfa_set_rate(&n.s, UINT32_MAX), SDFA_ERR_RATE);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        int error = sdfa_set_rate(&n.s, (uint32_t)1 << bit);
+        CHECK(error == SDFA_ERR_RATE || (error == SDFA_ERR_OK && n.s.rate_q24 == (uint32_t)1 << bit));
+        turns += error != last;
+        last = error;
+    }
+    CHECK(turns == 2);
+    CHECK(sdfa_set_rate(&n.s, SDFA_RATE(0.01)) == SDFA_ERR_OK && n.s.rate_q24 == 167772);
+    unload(&n);
+}
+
+/* 0 to 32767; at the upper end no error is large enough. */
+static void threshold(char **path) {
+    struct net n = opened(path[0]);
+    REFUSED(&n, sdfa_set_threshold(&n.s, 32768), SDFA_ERR_THRESHOLD);
+    REFUSED(&n, sdfa_set_threshold(&n.s, UINT32_MAX), SDFA_ERR_THRESHOLD);
+    CHECK(sdfa_set_threshold(&n.s, 0) == SDFA_ERR_OK && n.s.tau_q15 == 0);
+    CHECK(sdfa_set_threshold(&n.s, SDFA_THRESHOLD(0.25)) == SDFA_ERR_OK && n.s.tau_q15 == 8192);
+    CHECK(sdfa_set_threshold(&n.s, 32767) == SDFA_ERR_OK && n.s.tau_q15 == 32767);
+    teach(&n, 20);
+    CHECK(n.s.stats.steps == 20 && n.s.stats.weights_nonzero == 0);
+    CHECK(sdfa_set_threshold(&n.s, 0) == SDFA_ERR_OK);
+    teach(&n, 20);
+    CHECK(n.s.stats.steps == 40 && n.s.stats.moved > 0);
+    unload(&n);
+}
+
+/* Learning changes the weights in RAM and only these; reset brings the factory's back and nothing else. */
+static void reset(char **path) {
+    struct net n = opened(path[0]);
+    uint8_t *image = copy(n.image, n.image_len), *fresh = copy(n.tail, n.tail_len);
+    struct shot before;
+    uint32_t random = n.s.random;
+    teach(&n, 200);
+    CHECK(memcmp(fresh, n.tail, n.tail_len) != 0);
+    CHECK(n.s.random != random && n.s.stats.steps == 200);
+    run(&n, 0);
+    before = shoot(&n);
+    CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK);
+    CHECK(memcmp(fresh, n.tail, n.tail_len) == 0);
+    n.s.ready = before.s.ready;
+    memcpy(n.tail, before.tail, n.tail_len);
+    CHECK(unchanged(&n, before));
+    CHECK(memcmp(image, n.image, n.image_len) == 0);
+    free(image);
+    free(fresh);
+    unload(&n);
+}
+
+/* A factory image and the same with learned values: starts with these, and reset leads to the factory's. */
+static void learned(char **path) {
+    struct net factory = opened(path[0]), n = opened(path[1]), frozen_n = opened_frozen(path[1]);
+    CHECK(n.tail_len == factory.tail_len && memcmp(n.tail, factory.tail, n.tail_len) != 0);
+    CHECK(n.s.rate_q24 == 100000 && n.s.tau_q15 == 300 && n.s.random == 0 && n.s.stats.steps == 0);
+    CHECK(factory.s.rate_q24 != n.s.rate_q24 && factory.s.tau_q15 != n.s.tau_q15);
+    run(&factory, 3);
+    run(&n, 3);
+    run(&frozen_n, 3);
+    CHECK(memcmp(sdfa_output(&n.s), sdfa_output(&frozen_n.s), n.s.output_len) == 0);
+    CHECK(memcmp(sdfa_output(&n.s), sdfa_output(&factory.s), n.s.output_len) != 0);
+    CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK && memcmp(n.tail, factory.tail, n.tail_len) == 0);
+    run(&n, 3);
+    CHECK(memcmp(sdfa_output(&n.s), sdfa_output(&factory.s), n.s.output_len) == 0);
+    CHECK(n.s.rate_q24 == 100000 && n.s.tau_q15 == 300);
+    unload(&factory);
+    unload(&n);
+    unload(&frozen_n);
+}
+
+/* Two nets by turns come to what each comes to alone. */
+static void two_nets(char **path) {
+    struct net a = opened(path[0]), b = opened(path[1]), alone_a = opened(path[0]), alone_b = opened(path[1]);
+    for (uint32_t i = 0; i < 50; i++) {
+        run(&a, i);
+        run(&b, i + 1);
+        CHECK(sdfa_learn(&a.s, i % a.s.class_n) == SDFA_ERR_OK);
+        CHECK(sdfa_learn(&b.s, i % b.s.class_n) == SDFA_ERR_OK);
+    }
+    teach(&alone_a, 50);
+    for (uint32_t i = 0; i < 50; i++) {
+        run(&alone_b, i + 1);
+        CHECK(sdfa_learn(&alone_b.s, i % b.s.class_n) == SDFA_ERR_OK);
+    }
+    CHECK(memcmp(a.tail, alone_a.tail, a.tail_len) == 0 && memcmp(b.tail, alone_b.tail, b.tail_len) == 0);
+    CHECK(memcmp(&a.s.stats, &alone_a.s.stats, sizeof a.s.stats) == 0);
+    CHECK(memcmp(&b.s.stats, &alone_b.s.stats, sizeof b.s.stats) == 0);
+    CHECK(a.s.random == alone_a.s.random && b.s.random == alone_b.s.random);
+    unload(&a);
+    unload(&b);
+    unload(&alone_a);
+    unload(&alone_b);
+}
+
+/* The same seed learns the same, another seed something else. */
+static void seed(char **path) {
+    struct net a = opened(path[0]), b = opened(path[0]), c = opened(path[0]);
+    a.s.random = b.s.random = 5;
+    c.s.random = 6;
+    teach(&a, 200);
+    teach(&b, 200);
+    teach(&c, 200);
+    CHECK(memcmp(a.tail, b.tail, a.tail_len) == 0);
+    CHECK(memcmp(a.tail, c.tail, a.tail_len) != 0);
+    unload(&a);
+    unload(&b);
+    unload(&c);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(char **path);
+} cases[] = {
+    {"texts", texts},
+    {"open", open_all},
+    {"alignment", alignment},
+    {"memory", memory},
+    {"kernels", kernels},
+    {"frozen", frozen},
+    {"nothing_learns", nothing_learns},
+    {"same_outputs", same_outputs},
+    {"order", order},
+    {"label", label},
+    {"loss", loss},
+    {"rate", rate},
+    {"threshold", threshold},
+    {"reset", reset},
+    {"learned", learned},
+    {"two_nets", two_nets},
+    {"seed", seed},
+};
+
+int main(int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof cases[0]; i++)
+        if (strcmp(cases[i].name, argv[1]) == 0) {
+            cases[i].run(argv + 2);
+            return 0;
+        }
+    fprintf(stderr, "usage: api CASE IMAGE...\n");
+    return 2;
+}

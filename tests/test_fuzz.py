@@ -1,0 +1,66 @@
+"""libFuzzer over images, for a short time: SDFA_FUZZ_SECONDS each, 20 unless set. tests/c/corpus holds old finds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cprogram import C_DIR, sanitized
+from tests.samples import seeds
+
+COUNTS = re.compile(r"^images (\d+) accepted (\d+) learnable (\d+) steps (\d+) skipped (\d+)$", re.M)
+
+
+def _seconds() -> int:
+    return int(os.environ.get("SDFA_FUZZ_SECONDS") or "20")
+
+
+def _fuzzer(name: str) -> Path:
+    flags = ("-DFUZZ_RAW",) if name == "raw" else ()
+    return sanitized(f"fuzz-{name}", "exercise.c", "fuzz_image.c", sanitize="fuzzer,address,undefined", flags=flags)
+
+
+def _seed_folder(folder: Path) -> Path:
+    folder.mkdir()
+    for name, data in seeds().items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def _finds() -> list[Path]:
+    return sorted((C_DIR / "corpus").glob("*.sdfa"))
+
+
+def _counts(command: list[str | Path], seconds: int) -> tuple[int, ...]:
+    """images, accepted, learnable, steps, skipped. The fuzzer must end well."""
+    result = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, errors="replace", timeout=seconds + 120, check=False
+    )
+    assert result.returncode == 0, result.stderr[-6000:]
+    counts = COUNTS.search(result.stderr)
+    assert counts, result.stderr[-6000:]
+    return tuple(map(int, counts.groups()))
+
+
+@pytest.mark.parametrize("name", ["image", "raw"])
+def test_no_image_makes_the_runtime_stumble(name: str, tmp_path: Path) -> None:
+    grown, start = tmp_path / "grown", _seed_folder(tmp_path / "seeds")
+    grown.mkdir()
+    options = [f"-max_total_time={_seconds()}", "-seed=1", "-max_len=8192", f"-artifact_prefix={tmp_path}/"]
+    command = [_fuzzer(name), *options, grown, start, C_DIR / "corpus"]
+    images, accepted, learnable, steps, skipped = _counts(command, _seconds())
+    assert accepted >= len(seeds())
+    assert steps == 6 * learnable
+    assert skipped < accepted / 4
+    if name == "image":  # the repaired CRC-32 opens the way
+        assert accepted > max(len(seeds()) + 5 * _seconds(), images / 50)
+        assert learnable > accepted / 4
+
+
+@pytest.mark.parametrize("path", _finds(), ids=lambda path: path.stem)
+def test_old_finds_stay_harmless(path: Path) -> None:
+    assert _counts([_fuzzer("image"), "-runs=1", path], 60)[0] >= 1
