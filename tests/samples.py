@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from sdfa.export import Options, export_graph
 from sdfa.image import pack_image
 from sdfa.image_reader import read_image, sections_of
 from sdfa.load import load_tflite
-from sdfa.records import FEEDBACKS, LOSSES
+from sdfa.records import ADD_SUBTRACT, FEEDBACKS, KIND_OF, KINDS, LOSSES
+from tests.imagekit import Data, op_image
 from tests.tflite_writer import cnn, dense_net
 
 
@@ -39,6 +41,30 @@ def cnn_image() -> bytes:
     return _export(cnn(rng, (6, 6, 2), channels=4, hidden=(6,), classes=3), Options(train_last=2))
 
 
+def op_images() -> dict[str, bytes]:
+    """One operation each, written by hand: every kind that the other images here lack."""
+    shape = (2, 3, 4)
+    act = {"act_min": -128, "act_max": 127}
+    table = Data()
+    at = table.add(range(127, -129, -1), np.int8)
+    return {
+        "mul": _op("mul", [shape] * 3, in1=1, mult=1 << 30, shift=-6, **act),
+        "subtract": _op("add", [shape] * 3, in1=1, flags=ADD_SUBTRACT, mult0=1 << 30, mult1=1 << 30, mult_out=1 << 30,
+                        shift_out=-18, **act),
+        "mean": _op("mean", [shape, (1, 1, 4)], mult=1 << 30, shift=-1),
+        "pad": _op("pad", [shape, (5, 5, 4)], top=1, left=2),
+        "copy": _op("copy", [shape, (2, 3, 6)], rows=6, row_len=4, off=2),
+        "table": _op("table", [shape] * 2, table, table=at),
+        "maxpool": _op("maxpool", [(4, 4, 2), (2, 2, 2)], kh=3, kw=3, stride_h=2, stride_w=2, pad_top=1, **act),
+    }  # fmt: skip
+
+
+def _op(kind: str, shapes: Sequence[tuple[int, int, int]], data: Data | None = None, **fields: int) -> bytes:
+    zero_points = [-3, 5, 7][: len(shapes)]
+    dtype = KINDS[KIND_OF[kind]][1]
+    return op_image(dtype, data or Data(), shapes, zero_points, kind=KIND_OF[kind], **fields)
+
+
 def _export(model: bytes, options: Options) -> bytes:
     return export_graph(load_tflite(model, "sample"), "sample", options).data
 
@@ -63,4 +89,4 @@ def seeds() -> dict[str, bytes]:
         found |= {f"{loss}-{feedback}": dense_image(feedback, loss) for feedback in FEEDBACKS}
     found["learned-mse-bp"] = learned(dense_image("bp", "mse"))
     found["wide"] = dense_image(sizes=(3, 4, 300))
-    return {name: bare(data) for name, data in found.items()}
+    return {name: bare(data) for name, data in found.items()} | op_images()

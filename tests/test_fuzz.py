@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from sdfa.image_reader import read_image
+from sdfa.records import KINDS
 from tests.cprogram import C_DIR, sanitized
 from tests.samples import seeds
 
@@ -35,7 +38,7 @@ def _finds() -> list[Path]:
     return sorted((C_DIR / "corpus").glob("*.sdfa"))
 
 
-def _counts(command: list[str | Path], seconds: int) -> tuple[int, ...]:
+def _counts(command: Sequence[str | Path], seconds: int) -> tuple[int, ...]:
     """images, accepted, learnable, steps, skipped. The fuzzer must end well."""
     result = subprocess.run(
         [*map(str, command)], capture_output=True, text=True, errors="replace", timeout=seconds + 120, check=False
@@ -46,12 +49,17 @@ def _counts(command: list[str | Path], seconds: int) -> tuple[int, ...]:
     return tuple(map(int, counts.groups()))
 
 
+def test_the_search_starts_from_every_kind_of_operation() -> None:
+    kinds = {kind for data in seeds().values() for kind, _ in read_image(data).ops}
+    assert kinds == {name for name, _ in KINDS.values()}
+
+
 @pytest.mark.parametrize("name", ["image", "raw"])
 def test_no_image_makes_the_runtime_stumble(name: str, tmp_path: Path) -> None:
     grown, start = tmp_path / "grown", _seed_folder(tmp_path / "seeds")
     grown.mkdir()
     options = [f"-max_total_time={_seconds()}", "-seed=1", "-max_len=8192", f"-artifact_prefix={tmp_path}/"]
-    command = [_fuzzer(name), *options, grown, start, C_DIR / "corpus"]
+    command: list[str | Path] = [_fuzzer(name), *options, grown, start, C_DIR / "corpus"]
     images, accepted, learnable, steps, skipped = _counts(command, _seconds())
     assert accepted >= len(seeds())
     assert steps == 6 * learnable

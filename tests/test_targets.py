@@ -260,6 +260,7 @@ def test_each_list_of_codes_is_read_completely() -> None:
     for header, macro in (
         (firmware_dir() / "src" / "sdfa.h", "SDFA_ERRORS"),
         (firmware_dir() / "app" / "app.h", "APP_REQUESTS"),
+        (firmware_dir() / "app" / "app.h", "APP_SECTIONS"),
         (firmware_dir() / "app" / "app.h", "APP_ERRORS"),
         (firmware_dir() / "app" / "app.h", "APP_EXITS"),
     ):

@@ -13,10 +13,11 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 CODES = {
-    "ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4,
-    "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19, "RESHAPE": 22,
-    "SOFTMAX": 25, "TANH": 28, "CUSTOM": 32, "GATHER": 36, "MEAN": 40, "STRIDED_SLICE": 45, "SHAPE": 77,
-    "REDUCE_PROD": 81, "PACK": 83, "RESIZE_NEAREST_NEIGHBOR": 97, "CUMSUM": 128, "GELU": 150,
+    "ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "DEQUANTIZE": 6,
+    "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19, "RELU6": 21, "RESHAPE": 22,
+    "SOFTMAX": 25, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
+    "STRIDED_SLICE": 45, "PADV2": 60, "EXPAND_DIMS": 70, "SHAPE": 77, "REDUCE_PROD": 81, "PACK": 83,
+    "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "QUANTIZE": 114, "HARD_SWISH": 117, "CUMSUM": 128, "GELU": 150,
 }  # fmt: skip
 _TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "string": 5, "int16": 7, "int8": 9, "int4": 17}
 _ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -42,6 +43,11 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "SOFTMAX": (9, {"beta": (0, "Float32")}),
     "CONCATENATION": (10, {"axis": (0, "Int32"), "activation": (1, "Int8")}),
     "ADD": (11, {"activation": (0, "Int8")}),
+    "MUL": (21, {"activation": (0, "Int8")}),
+    "SUB": (28, {"activation": (0, "Int8")}),
+    "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),
+    "SQUEEZE": (30, {}),
+    "EXPAND_DIMS": (52, {}),
     "RESHAPE": (17, {}),
     "GATHER": (23, {"axis": (0, "Int32"), "batch_dims": (1, "Int32")}),
     "REDUCE_PROD": (27, {"keep_dims": (0, "Bool")}),

@@ -11,7 +11,7 @@ struct measure {
     uint64_t instructions;
 };
 
-/* Forgets all, then measures the sections NOTHING and PROBE. Needs app_count. */
+/* Forgets all and measures from now on. Needs app_count. */
 void measure_anew(void);
 
 /* Around a call. Sections do not nest. */

@@ -1,4 +1,5 @@
 /* CONV (SPEC.md 2.2): each window once, then one row of weights per output channel. */
+#include "sdfa_matvec.h"
 #include "sdfa_window.h"
 
 static uint32_t taps(const struct sdfa *s, const struct sdfa_conv_op *p) {
@@ -12,19 +13,24 @@ static int check(const struct sdfa *s, const struct sdfa_op *op) {
     return SDFA_ERR_OK;
 }
 
-static void run_cell(const struct sdfa *s, const struct sdfa_conv_op *p, const int8_t *window, int8_t *out) {
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
-    const int8_t *w = sdfa_data_i8(s, p->weights), *shift = sdfa_data_i8(s, p->shift);
-    const int32_t *bias = sdfa_data_i32(s, p->bias), *mult = sdfa_data_i32(s, p->mult);
-    uint32_t n = taps(s, p);
-    for (uint32_t c = 0; c < t->c; c++, w += n) {
-        int32_t acc = sdfa_dot(bias[c], w, window, n);
-        out[c] = sdfa_requantize(acc, mult[c], shift[c], t->zero_point, p->act_min, p->act_max);
-    }
+static void run_cell(const void *context, const int8_t *window, int8_t *out) {
+    sdfa_matvec(out, context, window);
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {
-    sdfa_each_window(s, (const struct sdfa_conv_op *)op, run_cell);
+    const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
+    struct sdfa_matvec m;
+    m.weights = sdfa_data_i8(s, p->weights);
+    m.bias = sdfa_data_i32(s, p->bias);
+    m.mult = sdfa_data_i32(s, p->mult);
+    m.shift = sdfa_data_i8(s, p->shift);
+    m.keep = NULL;
+    m.in_n = taps(s, p);
+    m.out_n = sdfa_tensor_at(s, op->out)->c;
+    m.zero_point = sdfa_tensor_at(s, op->out)->zero_point;
+    m.act_min = p->act_min;
+    m.act_max = p->act_max;
+    sdfa_each_window(s, p, run_cell, &m);
 }
 
 const struct sdfa_kernel sdfa_kernel_conv = {SDFA_CONV, sizeof(struct sdfa_conv_op), check, run};

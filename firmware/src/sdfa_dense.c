@@ -1,5 +1,5 @@
 /* DENSE (SPEC.md 1.4, 2.2), also the trainable layers. */
-#include "sdfa_internal.h"
+#include "sdfa_matvec.h"
 
 static int weights_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
     uint32_t n = sdfa_mul(p->in_n, p->out_n);
@@ -22,28 +22,29 @@ static int check(const struct sdfa *s, const struct sdfa_op *op) {
     return SDFA_ERR_OK;
 }
 
-static void run_row(const struct sdfa *s, const struct sdfa_dense_op *p, const int8_t *in, int8_t *out) {
+static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_op *p) {
     const uint8_t *base = p->flags & SDFA_DENSE_TAIL ? s->tail : s->data;
-    const int8_t *w = (const int8_t *)base + p->weights;
-    const sdfa_i32 *bias = (const sdfa_i32 *)(const void *)(base + p->bias);
-    const int32_t *mult = sdfa_data_i32(s, p->mult);
-    const int8_t *shift = sdfa_data_i8(s, p->shift);
-    sdfa_i32 *keep = p->flags & SDFA_DENSE_KEEP ? (sdfa_i32 *)(void *)(s->arena + p->acc) : NULL;
-    int32_t zero_point = sdfa_tensor_at(s, p->op.out)->zero_point;
-    for (uint32_t i = 0; i < p->out_n; i++, w += p->in_n) {
-        int32_t acc = sdfa_dot(bias[i], w, in, p->in_n);
-        if (keep)
-            keep[i] = acc;
-        out[i] = sdfa_requantize(acc, mult[i], shift[i], zero_point, p->act_min, p->act_max);
-    }
+    struct sdfa_matvec m;
+    m.weights = (const int8_t *)base + p->weights;
+    m.bias = (const sdfa_i32 *)(const void *)(base + p->bias);
+    m.mult = sdfa_data_i32(s, p->mult);
+    m.shift = sdfa_data_i8(s, p->shift);
+    m.keep = p->flags & SDFA_DENSE_KEEP ? (sdfa_i32 *)(void *)(s->arena + p->acc) : NULL;
+    m.in_n = p->in_n;
+    m.out_n = p->out_n;
+    m.zero_point = sdfa_tensor_at(s, p->op.out)->zero_point;
+    m.act_min = p->act_min;
+    m.act_max = p->act_max;
+    return m;
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
+    const struct sdfa_matvec m = rows_of(s, p);
     const int8_t *in = sdfa_values(s, op->in);
     int8_t *out = sdfa_values(s, op->out);
-    for (uint32_t r = 0; r < p->rows; r++)
-        run_row(s, p, in + r * p->in_n, out + r * p->out_n);
+    for (uint32_t r = 0; r < p->rows; r++, in += p->in_n, out += p->out_n)
+        sdfa_matvec(out, &m, in);
 }
 
 const struct sdfa_kernel sdfa_kernel_dense = {SDFA_DENSE, sizeof(struct sdfa_dense_op), check, run};

@@ -52,14 +52,6 @@ static inline uint32_t sdfa_log2_floor(uint32_t x) {
     return n;
 }
 
-/* Sum of products, modulo 2^32. */
-static inline int32_t sdfa_dot(int32_t start, const int8_t *a, const int8_t *b, uint32_t n) {
-    uint32_t sum = (uint32_t)start;
-    while (n--)
-        sum += (uint32_t)(*a++ * *b++);
-    return (int32_t)sum;
-}
-
 /* Next word of the generator. */
 static inline uint32_t sdfa_random(uint32_t *state) {
     uint32_t x = *state * 747796405u + 2891336453u;

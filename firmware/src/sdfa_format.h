@@ -128,7 +128,7 @@ struct SDFA_ALIAS sdfa_pad_op {
 
 struct SDFA_ALIAS sdfa_copy_op {
     struct sdfa_op op;
-    uint32_t rows, len, off;
+    uint32_t rows, row_len, off;
 };
 
 struct SDFA_ALIAS sdfa_table_op {

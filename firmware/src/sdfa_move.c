@@ -24,8 +24,9 @@ static void run_pad(const struct sdfa *s, const struct sdfa_op *op) {
 static int check_copy(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_copy_op *p = (const struct sdfa_copy_op *)op;
     uint32_t whole = sdfa_tensor_len(sdfa_tensor_at(s, op->out));
-    if (p->rows == 0 || whole % p->rows || sdfa_mul(p->rows, p->len) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
-        !sdfa_in_range(p->off, p->len, whole / p->rows))
+    if (p->rows == 0 || whole % p->rows ||
+        sdfa_mul(p->rows, p->row_len) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
+        !sdfa_in_range(p->off, p->row_len, whole / p->rows))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }
@@ -35,8 +36,8 @@ static void run_copy(const struct sdfa *s, const struct sdfa_op *op) {
     uint32_t step = sdfa_tensor_len(sdfa_tensor_at(s, op->out)) / p->rows;
     const int8_t *from = sdfa_values(s, op->in);
     int8_t *to = sdfa_values(s, op->out) + p->off;
-    for (uint32_t r = 0; r < p->rows; r++, from += p->len, to += step)
-        memmove(to, from, p->len);
+    for (uint32_t r = 0; r < p->rows; r++, from += p->row_len, to += step)
+        memmove(to, from, p->row_len);
 }
 
 const struct sdfa_kernel sdfa_kernel_pad = {SDFA_PAD, sizeof(struct sdfa_pad_op), check_pad, run_pad};

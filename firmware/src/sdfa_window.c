@@ -45,10 +45,10 @@ static const int8_t *window(const struct sdfa *s, const struct sdfa_conv_op *p, 
     return scratch;
 }
 
-void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell) {
+void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, const void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
     int8_t *out = sdfa_values(s, p->op.out);
     for (uint32_t y = 0; y < t->h; y++)
         for (uint32_t x = 0; x < t->w; x++, out += t->c)
-            cell(s, p, window(s, p, y, x), out);
+            cell(context, window(s, p, y, x), out);
 }

@@ -7,9 +7,9 @@
 /* Everything but the weights. */
 int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p);
 
-/* Runs the kernel over the picture: cell fills out.c values at `out` from one window, int8[kh][kw][in.c]; a tap outside
- * the picture reads the input's zero point. */
-typedef void sdfa_cell(const struct sdfa *s, const struct sdfa_conv_op *p, const int8_t *window, int8_t *out);
-void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell);
+/* Calls cell for each output cell in turn: it fills out.c values at `out` from one window, int8[kh][kw][in.c]. A tap
+ * outside the picture reads the input's zero point. */
+typedef void sdfa_cell(const void *context, const int8_t *window, int8_t *out);
+void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, const void *context);
 
 #endif

@@ -30,6 +30,8 @@ app = typer.Typer(
 console = Console(markup=False, emoji=False, highlight=False)
 progress = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
+STOPPED = 130
+"""Exit code after ctrl-C, as shells have it."""
 SEED_MAX, EPOCHS_MAX, STEPS_MAX = 2**31 - 1, 10_000, 1_000_000
 
 # typer carries its own click since 0.2x, and older ones use the real click: the common name of both
@@ -54,11 +56,13 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
+        if code == STOPPED:
+            _fail("stopped", STOPPED)
         sys.exit(code if isinstance(code, int) else 0)
     except SdfaError as e:
         _fail(str(e))
     except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped", 130)
+        _fail("stopped", STOPPED)
     except BrokenPipeError:
         _close_stdout()
         sys.exit(1)
@@ -202,7 +206,8 @@ def _show_export(report: dict[str, Any], files: list[Path]) -> None:
         console.print(part)
     for warning in report["warnings"]:
         console.print(f"note: {warning}", style="yellow")
-    console.print("Wrote " + ", ".join(map(str, files)), soft_wrap=True)
+    others = ", ".join(file.suffix for file in files[1:])
+    console.print(f"Wrote {files[0]}, {others}", soft_wrap=True)
 
 
 @app.command()

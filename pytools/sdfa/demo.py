@@ -17,8 +17,9 @@ from sdfa.bundle import model_dir
 from sdfa.check import check
 from sdfa.data import Samples, change_sensor, load_digits
 from sdfa.export import Export, Options, export_graph
+from sdfa.files import check_folder, write_whole
 from sdfa.load import read_model
-from sdfa.plots import learning_curves
+from sdfa.plots import learning_curves, need_matplotlib
 from sdfa.settings import ModelSettings, load_settings
 from sdfa.targets import find_target
 from sdfa.targets.base import Target
@@ -81,19 +82,34 @@ def adapt_by_rule(target: Target, rule: Rule, sensor: str, seed: int = 1, epochs
 def run_demo(out: Path, sensor: str, target_name: str, console: Console) -> dict[str, Any]:
     """Run, show and write the demo; returns its JSON."""
     target = find_target(target_name)
+    need_matplotlib()
     changed_digits(sensor)  # refuses an unknown sensor before anything is built
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
-    steps = track(RULES, "learning", console=console, transient=True)
+    _say(console, sensor, target)
+    # the bar goes to stderr, so that stdout holds results alone
+    bar = Console(stderr=True, quiet=console.quiet)
+    steps = track(RULES, "learning", console=bar, transient=True)
     outcomes = {rule.name: adapt_by_rule(target, rule, sensor) for rule in steps}
     base = next(iter(outcomes.values())).scores[0]
     curves = {"none": (base,) * (EPOCHS + 1)} | {name: o.scores for name, o in outcomes.items()}
     title = f"digits, sensor changed by {sensor}: {ADAPT_SAMPLES} labelled samples, on {target.name}"
     learning_curves(curves, title, out / "curves.png")
-    (out / "learned.sdfa").write_bytes(outcomes["aligned k=2"].image)
+    write_whole(out / "learned.sdfa", outcomes["aligned k=2"].image)
     result = _result(sensor, target, curves, outcomes)
-    (out / "demo.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_whole(out / "demo.json", f"{json.dumps(result, indent=1)}\n".encode())
     _show(result, outcomes, out, console)
     return result
+
+
+def _say(console: Console, sensor: str, target: Target) -> None:
+    """What happens, a sentence per step."""
+    console.print("1. Export: an int8 network for handwritten digits becomes an image.")
+    console.print(f"2. Change: {sensor!r} changes every picture; the network fails on them.")
+    console.print(
+        f"3. Learn: the C runtime ({target.name}) learns {ADAPT_SAMPLES} pictures, {EPOCHS} epochs, by 5 rules."
+    )
+    console.print("4. Check: Python models, one in integers and one in floats, do the same steps.")
 
 
 def _result(
@@ -119,18 +135,22 @@ def _work(outcome: Outcome | None) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any], outcomes: dict[str, Outcome], out: Path, console: Console) -> None:
-    table = Table("rule", "before", "after", "weight updates done", title=f"sensor changed by {result['sensor']}")
+    table = Table("rule", "before", "after", "weight updates done")
     for name, row in result["rules"].items():
         share = 100 * row["weights_updated"] / max(row["weights_total"], 1) if name in outcomes else 0.0
         table.add_row(name, f"{100 * row['before']:.1f} %", f"{100 * row['after']:.1f} %", f"{share:.1f} %")
     console.print(table)
-    proof, ref = result["check"], result["check"]["float"]
-    console.print(
-        f"check against the integer twin: {proof['inference']['bytes'] + proof['learning']['bytes']} bytes, "
-        f"{proof['mismatching_bytes']} differ after {proof['steps']} steps"
-    )
-    console.print(
-        f"check against the float reference: same class for {100 * ref['agreement']:.1f} % of the samples, "
-        f"accuracy {100 * ref['accuracy_fixed']:.1f} % fixed, {100 * ref['accuracy_float']:.1f} % float"
-    )
+    console.print("Each rule's accuracy on unseen pictures before and after; the share of weights worth an update.")
+    _show_proof(result["check"], console)
     console.print(f"Wrote {out / 'curves.png'}, {out / 'demo.json'}, {out / 'learned.sdfa'}", soft_wrap=True)
+
+
+def _show_proof(proof: dict[str, Any], console: Console) -> None:
+    bytes_n, ref = proof["inference"]["bytes"] + proof["learning"]["bytes"], proof["float"]
+    console.print(
+        f"Integer twin: {proof['mismatching_bytes']} of {bytes_n:,} bytes differ after {proof['steps']:,} steps."
+    )
+    console.print(
+        f"Float reference after the same steps: same class for {100 * ref['agreement']:.1f} % of the samples, "
+        f"accuracy {100 * ref['accuracy_fixed']:.1f} % in int8 and {100 * ref['accuracy_float']:.1f} % in float."
+    )

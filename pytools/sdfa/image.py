@@ -166,7 +166,9 @@ class _Writer:
             fields |= self.channel_fields(i, op)
         if op.kind in ("conv", "depthwise"):
             fields["scratch"] = self.plan.offsets[f"scratch {i}"]
-        if op.kind == "add":
+        if op.table is not None:
+            fields["table"] = self.pool.add(op.table)
+        if len(op.inputs) > 1:
             fields["in1"] = op.inputs[1]
         if i in self.layout.offsets:
             fields["flags"] = DENSE_TAIL

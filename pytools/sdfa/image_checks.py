@@ -18,6 +18,7 @@ Records = npt.NDArray[np.void]
 OpRecord = tuple[str, np.void]
 
 SOFTMAX_MAX = 4095
+MEAN_MAX = 1 << 16
 CLASSES_MAX = 16384
 # No microcontroller has this much RAM; a damaged image that asks for more must not exhaust the PC's.
 ARENA_MAX = 1 << 28
@@ -156,12 +157,49 @@ def _check_pool(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     _check_act(op)
 
 
-def _check_add(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+def _check_pair(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     in1 = int(op["in1"])
     need(in1 < len(parts.tensors), "in1 is no tensor")
     need(_same_shape(x, y) and _same_shape(parts.tensors[in1], y), "its shapes differ")
-    need(all(-31 <= s <= 0 for s in ints(op, "shift0", "shift1", "shift_out")), "a shift is outside -31 ... 0")
     _check_act(op)
+
+
+def _check_shift(op: np.void) -> None:
+    need(-31 <= int(op["shift"]) <= 30, "its shift is outside -31 ... 30")
+
+
+def _check_add(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    _check_pair(parts, op, x, y)
+    need(all(-31 <= s <= 0 for s in ints(op, "shift0", "shift1", "shift_out")), "a shift is outside -31 ... 0")
+
+
+def _check_mul(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    _check_pair(parts, op, x, y)
+    _check_shift(op)
+
+
+def _check_mean(_: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    need(ints(y, "h", "w", "c") == (1, 1, int(x["c"])), "its output is not one cell of its input's channels")
+    need(int(x["h"]) * int(x["w"]) <= MEAN_MAX, f"it has more than {MEAN_MAX} cells")
+    _check_shift(op)
+
+
+def _check_pad(_: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    need(int(x["c"]) == int(y["c"]), "its channels differ from its input's")
+    inside = all(int(op[before]) + int(x[n]) <= int(y[n]) for before, n in (("top", "h"), ("left", "w")))
+    need(inside, "its input does not fit into its output")
+
+
+def _check_copy(_: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    rows, row_len, off = ints(op, "rows", "row_len", "off")
+    need(rows and size(y) % rows == 0, "its rows do not divide its output")
+    need(rows * row_len == size(x), "its sizes differ from its input's")
+    need(off + row_len <= size(y) // rows, "its input does not fit into its output")
+
+
+def _check_table(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+    need(size(x) == size(y), "its sizes differ")
+    constant(parts.data, int(op["table"]), np.int8, 256, "table")
 
 
 def _check_softmax(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
@@ -179,6 +217,11 @@ _CHECKS: dict[str, Callable[[Parts, np.void, np.void, np.void], None]] = {
     "maxpool": _check_pool,
     "add": _check_add,
     "softmax": _check_softmax,
+    "mul": _check_mul,
+    "mean": _check_mean,
+    "pad": _check_pad,
+    "copy": _check_copy,
+    "table": _check_table,
 }
 
 

@@ -24,7 +24,7 @@ def describe(path: Path) -> dict[str, Any]:
         raise SdfaError(f"{path} is not a file: give a .tflite model or a .sdfa image")
     with path.open("rb") as f:
         magic = f.read(4)
-    if magic == MAGIC.to_bytes(4, "little"):
+    if magic == MAGIC.to_bytes(4, "little") or path.suffix == ".sdfa":
         return describe_image(read_image(path.read_bytes(), path.name))
     return _describe_model(path)
 
@@ -100,14 +100,18 @@ def _layer(image: Image, n: int) -> dict[str, Any]:
 
 
 def _learned(image: Image) -> dict[str, Any]:
-    assert image.learned is not None
+    g = image.learned
+    assert g is not None
     changed = np.frombuffer(image.tail, np.uint8) != np.frombuffer(image.present_tail, np.uint8)
-    return {"steps": int(image.learned["steps"]), "changed_bytes": int(changed.sum()), "tail_bytes": len(image.tail)}
+    return {
+        "steps": int(g["steps"]), "rate": int(g["rate_q24"]) / 2**24, "tau": int(g["tau_q15"]) / 2**15,
+        "changed_bytes": int(changed.sum()), "tail_bytes": len(image.tail),
+    }  # fmt: skip
 
 
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
-    console.print(f"[bold]{what['name']}[/bold]  {what['bytes']} bytes")
+    console.print(f"{what['name']}  {what['bytes']} bytes", style="bold", soft_wrap=True)
     table = Table("#", "operation", "in", "out")
     for i, op in enumerate(what["ops"]):
         mark = "" if op.get("supported", True) else "  (not supported)"
@@ -124,7 +128,8 @@ def _shape(shape: list[int]) -> str:
 
 def _show_image(what: dict[str, Any], console: Console) -> None:
     ram = what["ram"]
-    console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes   model id {what['model_id']}")
+    console.print(f"model id {what['model_id']}, from {what['source']}", soft_wrap=True)
+    console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, tensor by tensor:")
     _show_map(what, console)
     g = what["learning"]
     if g is None:
@@ -142,15 +147,16 @@ def _show_image(what: dict[str, Any], console: Console) -> None:
     if what["learned"]:
         learned = what["learned"]
         console.print(
-            f"Learned: {learned['steps']} steps, {learned['changed_bytes']} of {learned['tail_bytes']} bytes differ"
+            f"Learned: {learned['steps']} steps, {learned['changed_bytes']} of {learned['tail_bytes']} bytes differ; "
+            f"goes on with rate {learned['rate']:.4g}, threshold {learned['tau']:.4g}"
         )
 
 
-def _show_map(what: dict[str, Any], console: Console, width: int = 64) -> None:
+def _show_map(what: dict[str, Any], console: Console, width: int = 48) -> None:
     """Each tensor's place in the arena, as a bar."""
     whole = max(what["ram"]["arena"], 1)
     for i, t in enumerate(what["tensors"]):
         size = int(np.prod(t["shape"]))
         start, stop = t["off"] * width // whole, max((t["off"] + size) * width // whole, t["off"] * width // whole + 1)
         bar = " " * start + "█" * (stop - start)
-        console.print(f"  tensor {i:3} |{bar:<{width}}| {t['off']:6} + {size}", highlight=False)
+        console.print(f"  {i:3} |{bar:<{width}}| {t['off']:>7} + {size}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,17 +15,22 @@ STYLES = {
 }  # fmt: skip
 
 
+def need_matplotlib() -> None:
+    """SdfaError when pictures cannot be drawn; cheap, for the time before long work."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SdfaError("plots need matplotlib: pip install 'sdfa[demo]'")
+
+
 def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Path) -> None:
     """Accuracy (0 .. 1) before learning and after each epoch, one line per rule, as a PNG."""
-    try:
-        import matplotlib as mpl
+    need_matplotlib()
+    import matplotlib as mpl
 
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise SdfaError("plots need matplotlib: pip install 'sdfa[demo]'") from None
-    figure, axes = plt.subplots(figsize=(7, 4.2), dpi=130)
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = plt.subplots(figsize=(8, 4.2), dpi=130)
     for name, values in curves.items():
         color, line, mark = STYLES.get(name, (None, "-", "o"))
         y = [100 * v for v in values]
@@ -35,7 +41,8 @@ def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Pat
     axes.set_ylim(0, 100)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    # beside the axes: curves may lie anywhere in them
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False, title="rule: at the end")
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)

@@ -47,19 +47,26 @@ POOL = np.dtype(
 )  # fmt: skip
 ADD = np.dtype(
     _OP
-    + [("in1", "<u2"), ("reserved", "<u2"), ("mult0", "<i4"), ("shift0", "<i4"), ("mult1", "<i4"), ("shift1", "<i4"),
+    + [("in1", "<u2"), ("flags", "<u2"), ("mult0", "<i4"), ("shift0", "<i4"), ("mult1", "<i4"), ("shift1", "<i4"),
        ("mult_out", "<i4"), ("shift_out", "<i4")]
     + _ACT
 )  # fmt: skip
 SOFTMAX = np.dtype(_OP + [("mult", "<i4"), ("shift", "<i4"), ("diff_min", "<i4")])
+MUL = np.dtype(_OP + [("in1", "<u2"), ("reserved", "<u2"), ("mult", "<i4"), ("shift", "<i4")] + _ACT)
+MEAN = np.dtype(_OP + [("mult", "<i4"), ("shift", "<i4")])
+PAD = np.dtype(_OP + [("top", "<u2"), ("left", "<u2")])
+COPY = np.dtype(_OP + [("rows", "<u4"), ("row_len", "<u4"), ("off", "<u4")])
+TABLE = np.dtype(_OP + [("table", "<u4")])
 
 # kind -> (name, record); the order is that of enum sdfa_kind
 KINDS: dict[int, tuple[str, np.dtype[np.void]]] = {
     1: ("dense", DENSE), 2: ("conv", CONV), 3: ("depthwise", CONV), 4: ("avgpool", POOL), 5: ("maxpool", POOL),
-    6: ("add", ADD), 7: ("softmax", SOFTMAX),
+    6: ("add", ADD), 7: ("softmax", SOFTMAX), 8: ("mul", MUL), 9: ("mean", MEAN), 10: ("pad", PAD),
+    11: ("copy", COPY), 12: ("table", TABLE),
 }  # fmt: skip
 KIND_OF = {name: kind for kind, (name, _) in KINDS.items()}
 DENSE_TAIL, DENSE_KEEP = 1, 2
+ADD_SUBTRACT = 1
 
 LEARNING = np.dtype(
     [

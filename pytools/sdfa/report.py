@@ -7,12 +7,12 @@ from typing import Any
 from rich.table import Table
 
 
-def export_tables(report: dict[str, Any]) -> list[Table]:
-    """Operations, memory and learning of an export."""
-    tables = [_ops(report), _memory(report)]
+def export_tables(report: dict[str, Any]) -> list[Table | str]:
+    """Operations, learning and memory of an export: tables, and the lines between them."""
+    parts: list[Table | str] = [f"{report['name']} from {report['source']}", _ops(report)]
     if report["learning"]:
-        tables.append(_learning(report["learning"]))
-    return tables
+        parts += _learning(report["learning"])
+    return [*parts, _memory(report)]
 
 
 def _shape(shape: list[int]) -> str:
@@ -20,7 +20,7 @@ def _shape(shape: list[int]) -> str:
 
 
 def _ops(report: dict[str, Any]) -> Table:
-    table = Table("#", "operation", "output", "MACs", "weights", title=f"{report['name']} from {report['source']}")
+    table = Table("#", "operation", "output", "MACs", "weights")
     for op in report["ops"]:
         table.add_row(str(op["place"]), op["kind"], _shape(op["out"]), f"{op['macs']:,}", f"{op['weights']:,}")
     return table
@@ -37,13 +37,17 @@ def _memory(report: dict[str, Any]) -> Table:
     return table
 
 
-def _learning(g: dict[str, Any]) -> Table:
+def _learning(g: dict[str, Any]) -> list[Table | str]:
     title = f"learns with {g['loss']}, feedback {g['feedback']}, rate {g['rate']:g}, threshold {g['tau']:g}"
-    table = Table("layer", "in", "out", "weights", "at ±127", title=title)
+    table = Table("layer", "in", "out", "weights", "at ±127")
     for layer in g["layers"]:
         table.add_row(
             str(layer["place"]), str(layer["in"]), str(layer["out"]), f"{layer['weights']:,}", str(layer["at_127"])
         )
-    if g["connections"]:
-        table.caption = f"{g['connections']} connections per hidden neuron, {g['table_bytes']} bytes of tables in flash"
-    return table
+    if not g["connections"]:
+        return [title, table]
+    return [
+        title,
+        table,
+        f"{g['connections']} connections per hidden neuron, {g['table_bytes']} bytes of tables in flash",
+    ]

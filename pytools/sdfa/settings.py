@@ -60,20 +60,24 @@ def load_settings(path: Path) -> ModelSettings:
 
 
 def _section(path: Path, section: str, part: Any, kinds: dict[str, tuple[type, ...]]) -> dict[str, Any]:
-    """The known entries of one table; an unknown or mistyped one is an error, so that a slip is not silent."""
+    """The known entries of one table; an unknown or wrong one is an error, so that a slip is not silent."""
     if not isinstance(part, dict):
         raise SdfaError(f"{path}: [{section}] must be a table")
     found = {k: v for k, v in part.items() if not (section == "" and k in _KINDS)}
     for key, value in found.items():
         if key not in kinds:
             raise SdfaError(f"{path}: {section or 'top level'} has an unknown entry {key!r}; known: {', '.join(kinds)}")
-        if not isinstance(value, kinds[key]) or isinstance(value, bool):
-            raise SdfaError(f"{path}: {key} must be a {kinds[key][-1].__name__}, not {value!r}")
-        if key in _LEAST and not _LEAST[key] <= value < 2**31:
-            raise SdfaError(f"{path}: {key} is {value}: it must be at least {_LEAST[key]} and below 2^31")
-        if key == "labels" and not all(isinstance(label, str) for label in value):
-            raise SdfaError(f"{path}: labels must be a list of strings, not {value!r}")
+        _check_value(path, key, value, kinds[key])
     return found
+
+
+def _check_value(path: Path, key: str, value: object, kind: tuple[type, ...]) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise SdfaError(f"{path}: {key} must be a {kind[-1].__name__}, not {value!r}")
+    if isinstance(value, int) and key in _LEAST and not _LEAST[key] <= value < 2**31:
+        raise SdfaError(f"{path}: {key} is {value}: it must be at least {_LEAST[key]} and below 2^31")
+    if isinstance(value, list) and not all(isinstance(label, str) for label in value):
+        raise SdfaError(f"{path}: {key} must be a list of strings, not {value!r}")
 
 
 def beside(model: Path, sha256: str) -> ModelSettings:

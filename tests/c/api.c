@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEMORY_MAX 0x2000000u /* an image that asks for more must be refused */
+
 #define CHECK(what)                                                                                                    \
     do {                                                                                                               \
         if (!(what)) {                                                                                                 \
@@ -44,8 +46,8 @@ static struct net load(const char *path) {
     memset(&h, 0, sizeof h);
     read_file(&n, path);
     memcpy(&h, n.image, n.image_len < sizeof h ? n.image_len : sizeof h);
-    n.arena_len = h.arena_len < 65536 ? h.arena_len : 65536;
-    n.tail_len = h.tail_len < 65536 ? h.tail_len : 65536;
+    n.arena_len = h.arena_len < MEMORY_MAX ? h.arena_len : MEMORY_MAX;
+    n.tail_len = h.tail_len < MEMORY_MAX ? h.tail_len : MEMORY_MAX;
     n.arena = block(n.arena_len);
     n.tail = block(n.tail_len);
     memset(n.arena, 0xa5, n.arena_len);
@@ -412,6 +414,15 @@ static void seed(char **path) {
     unload(&c);
 }
 
+/* Prints the first output for an input of -128 everywhere. */
+static void lowest(char **path) {
+    struct net n = opened(path[0]);
+    memset(sdfa_input(&n.s), -128, n.s.input_len);
+    sdfa_run(&n.s);
+    printf("%d\n", *sdfa_output(&n.s));
+    unload(&n);
+}
+
 static const struct {
     const char *name;
     void (*run)(char **path);
@@ -433,6 +444,7 @@ static const struct {
     {"learned", learned},
     {"two_nets", two_nets},
     {"seed", seed},
+    {"lowest", lowest},
 };
 
 int main(int argc, char **argv) {

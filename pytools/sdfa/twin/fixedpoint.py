@@ -78,20 +78,21 @@ def _exp_near_zero(a: Int64Array) -> Int64Array:
     return wrap32(_EXP_MINUS_EIGHTH + srdhm(_EXP_MINUS_EIGHTH, wrap32(x + rest)))
 
 
-def exp_on_negative_values(a: npt.ArrayLike) -> Int64Array:
-    """exp(a) for a <= 0 in Q26 (5 integer bits), result in Q31."""
+def exp_on_negative_values(a: npt.ArrayLike, integer_bits: int = 5) -> Int64Array:
+    """exp(a) for a <= 0 in Q(31 - integer_bits), at most 5 integer bits; result in Q31."""
     a = i64(a)
-    quarter = 1 << 24
+    up = 5 - integer_bits
+    quarter = 1 << (24 + up)
     low = (a & (quarter - 1)) - quarter
-    result = _exp_near_zero(_shift_left_saturating(low, 5))
+    result = _exp_near_zero(_shift_left_saturating(low, integer_bits))
     remainder = wrap32(low - a)
-    for bit, factor in _BARREL:
-        result = np.where((remainder >> bit) & 1, srdhm(result, factor), result)
+    for bit, factor in _BARREL[: len(_BARREL) - up]:
+        result = np.where((remainder >> (bit + up)) & 1, srdhm(result, factor), result)
     return np.where(a == 0, INT32_MAX, result)
 
 
-def one_over_one_plus_x_for_x_in_0_1(x: npt.ArrayLike) -> Int64Array:
-    """1 / (1 + x), Q31 to Q31, by three Newton steps in Q29."""
+def _two_over_one_plus_x(x: npt.ArrayLike) -> Int64Array:
+    """2 / (1 + x) for x in 0 ... 1, Q31 to Q29, by three Newton steps."""
     total = i64(x) + INT32_MAX
     # C divides towards zero
     half = np.where(total >= 0, (total + 1) >> 1, -((1 - total) >> 1))
@@ -99,7 +100,17 @@ def one_over_one_plus_x_for_x_in_0_1(x: npt.ArrayLike) -> Int64Array:
     for _ in range(3):
         error = wrap32((1 << 29) - srdhm(half, y))
         y = wrap32(y + _shift_left_saturating(srdhm(y, error), 2))
-    return _shift_left_saturating(y, 1)
+    return y
+
+
+def one_over_one_plus_x_for_x_in_0_1(x: npt.ArrayLike) -> Int64Array:
+    """1 / (1 + x), Q31 to Q31."""
+    return _shift_left_saturating(_two_over_one_plus_x(x), 1)
+
+
+def one_minus_x_over_one_plus_x_for_x_in_0_1(x: npt.ArrayLike) -> Int64Array:
+    """(1 - x) / (1 + x), Q31 to Q31."""
+    return _shift_left_saturating(wrap32(_two_over_one_plus_x(x) - (1 << 29)), 2)
 
 
 def softmax(q: npt.ArrayLike, mult: int, shift: int, diff_min: int) -> npt.NDArray[np.int8]:

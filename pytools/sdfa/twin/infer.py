@@ -6,6 +6,7 @@ difference from the C runtime.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,24 @@ from sdfa.image_checks import ints, size
 from sdfa.image_reader import Image
 from sdfa.records import DENSE_KEEP, DENSE_TAIL, KIND_OF
 from sdfa.twin.fixedpoint import Int64Array, i64, softmax
-from sdfa.twin.kernels import accumulate, add, conv, depthwise, pool, requantize
+from sdfa.twin.kernels import (
+    accumulate,
+    add,
+    conv,
+    copied,
+    depthwise,
+    looked_up,
+    mean,
+    mul,
+    padded,
+    pool,
+    requantize,
+)
 
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
+
+_PairKernel = Callable[[Int8Array, Int8Array, np.void, tuple[int, int, int]], Int8Array]
 
 # values of the largest intermediate array; bounds the memory of one batch to some hundred megabytes
 _BATCH_VALUES = 1 << 24
@@ -174,12 +189,32 @@ def _other(image: Image, state: _State, name: str, op: np.void) -> Int8Array:
     out = image.tensors[int(op["out"])]
     if name == "softmax":
         return softmax(x, *ints(op, "mult", "shift", "diff_min"))
-    if name == "add":
-        zero_points = tuple(_zero_point(image, t) for t in ints(op, "in", "in1", "out"))
-        return add(x, _picture(image, state, int(op["in1"])), op, (zero_points[0], zero_points[1], zero_points[2]))
+    if name in ("add", "mul"):
+        return _pair(image, state, x, add if name == "add" else mul, op)
     if name in ("avgpool", "maxpool"):
         return pool(x, op, out, average=name == "avgpool")
+    if name == "mean":
+        return mean(x, op, _zero_point(image, int(op["in"])), int(out["zero_point"]))
+    if name in ("pad", "copy", "table"):
+        return _moved(image, state, x, name, op)
     return _convolve(image, x, op, out)
+
+
+def _pair(image: Image, state: _State, x: Int8Array, kernel: _PairKernel, op: np.void) -> Int8Array:
+    z0, z1, z_out = (_zero_point(image, t) for t in ints(op, "in", "in1", "out"))
+    return kernel(x, _picture(image, state, int(op["in1"])), op, (z0, z1, z_out))
+
+
+def _moved(image: Image, state: _State, x: Int8Array, name: str, op: np.void) -> Int8Array:
+    out = image.tensors[int(op["out"])]
+    if name == "pad":
+        return padded(x, op, out)
+    if name == "table":
+        return looked_up(x, image.constant(int(op["table"]), np.int8, 256))
+    before = state.values.get(int(out["off"]))
+    if before is None or before.shape[1] != size(out):
+        before = np.zeros((len(x), size(out)), np.int8)
+    return copied(x, op, before)
 
 
 def _convolve(image: Image, x: Int8Array, op: np.void, out: np.void) -> Int8Array:

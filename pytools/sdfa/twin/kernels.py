@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.image_checks import ints
+from sdfa.records import ADD_SUBTRACT
 from sdfa.twin.fixedpoint import Int64Array, i64, mbqm, rdbpot, srdhm, wrap32
 
-__all__ = ["accumulate", "add", "clamp", "conv", "depthwise", "pool", "requantize"]
+__all__ = [
+    "accumulate", "add", "clamp", "conv", "copied", "depthwise", "looked_up", "mean", "mul", "padded", "pool",
+    "requantize",
+]  # fmt: skip
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -119,12 +123,48 @@ def _mean(cells: Int64Array) -> Int64Array:
 
 
 def add(x0: Int8Array, x1: Int8Array, op: np.void, zero_points: tuple[int, int, int]) -> Int8Array:
-    """ADD; zero_points of both inputs and of the output."""
+    """ADD, or its subtraction; zero_points of both inputs and of the output."""
     mult0, shift0, mult1, shift1 = ints(op, "mult0", "shift0", "mult1", "shift1")
     mult_out, shift_out = ints(op, "mult_out", "shift_out")
     terms = [
         rdbpot(srdhm((i64(x) - z) << 20, mult), -shift)
         for x, z, mult, shift in ((x0, zero_points[0], mult0, shift0), (x1, zero_points[1], mult1, shift1))
     ]
-    v = mbqm(wrap32(terms[0] + terms[1]), mult_out, shift_out)
+    sign = -1 if int(op["flags"]) & ADD_SUBTRACT else 1
+    v = mbqm(wrap32(terms[0] + sign * terms[1]), mult_out, shift_out)
     return clamp(wrap32(v + zero_points[2]), op)
+
+
+def mul(x0: Int8Array, x1: Int8Array, op: np.void, zero_points: tuple[int, int, int]) -> Int8Array:
+    """MUL; zero_points of both inputs and of the output."""
+    product = (i64(x0) - zero_points[0]) * (i64(x1) - zero_points[1])
+    mult, shift = (i64(v) for v in ints(op, "mult", "shift"))
+    return requantize(product, mult, shift, zero_points[2], op)
+
+
+def mean(x: Int8Array, op: np.void, z_in: int, z_out: int) -> Int8Array:
+    """MEAN over the picture: int8[n, 1, 1, c]."""
+    total = (i64(x) - z_in).sum(axis=(1, 2), keepdims=True)
+    v = wrap32(mbqm(total, *ints(op, "mult", "shift")) + z_out)
+    return np.clip(v, -128, 127).astype(np.int8)
+
+
+def padded(x: Int8Array, op: np.void, out: np.void) -> Int8Array:
+    """PAD: the picture inside another of the output's zero point."""
+    top, left, z_out = *ints(op, "top", "left"), int(out["zero_point"])
+    y = np.full((len(x), *ints(out, "h", "w", "c")), z_out, np.int8)
+    y[:, top : top + x.shape[1], left : left + x.shape[2]] = x
+    return y
+
+
+def copied(x: Int8Array, op: np.void, before: Int8Array) -> Int8Array:
+    """COPY into `before`, the output int8[n, len] as it was; returns the new one."""
+    rows, row_len, off = ints(op, "rows", "row_len", "off")
+    y = before.reshape(len(x), rows, -1).copy()
+    y[:, :, off : off + row_len] = x.reshape(len(x), rows, row_len)
+    return y
+
+
+def looked_up(x: Int8Array, table: Int8Array) -> Int8Array:
+    """TABLE; table int8[256]."""
+    return np.asarray(table[x.astype(np.int64) + 128], np.int8)

@@ -40,9 +40,9 @@ def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float) -> Rate:
     s = -(33 + exp + layer.exp + layer.delta_exp)
     live = s[layer.mant > 0]
     if (live < SHIFT_MIN).any():
-        raise SdfaError(f"a learning rate of {rate:g} is refused: it is too large for trainable layer {i}; give a smaller one")
+        raise SdfaError(f"a learning rate of {rate:g} is too large for trainable layer {i}: give a smaller one")
     if (live > SHIFT_MAX).all():
-        raise SdfaError(f"a learning rate of {rate:g} is refused: it is too small for trainable layer {i}; give a larger one")
+        raise SdfaError(f"a learning rate of {rate:g} is too small for trainable layer {i}: give a larger one")
     return Rate(np.where(s > SHIFT_MAX, 0, h).tolist(), s.tolist())
 
 

@@ -1,0 +1,88 @@
+/* Sums of int8 products, modulo 2^32: one row of weights, or four rows that share each load of x. */
+#ifndef SDFA_DOT_H
+#define SDFA_DOT_H
+
+#include <stdint.h>
+
+#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32
+
+/* DSP extension (Cortex-M4, M7, M33): two products an instruction. These cores load words from any address. */
+#include <arm_acle.h>
+#include <string.h>
+
+static inline uint32_t sdfa_load4(const int8_t *p) {
+    uint32_t word;
+    memcpy(&word, p, 4);
+    return word;
+}
+
+/* Bytes 1 and 3, widened; the compiler does not find the rotation by itself. */
+static inline int16x2_t sdfa_odd(uint32_t word) {
+    int16x2_t lanes;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(lanes) : "r"(word));
+    return lanes;
+}
+
+/* acc + the four products of two words of int8. even, odd: bytes 0, 2 and 1, 3 of x, widened. */
+static inline int32_t sdfa_mac4(int32_t acc, const int8_t *w, int16x2_t even, int16x2_t odd) {
+    uint32_t word = sdfa_load4(w);
+    acc = __smlad(__sxtb16((int8x4_t)word), even, acc);
+    return __smlad(sdfa_odd(word), odd, acc);
+}
+
+static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n) {
+    for (; n >= 4; n -= 4, w += 4, x += 4) {
+        uint32_t word = sdfa_load4(x);
+        acc = sdfa_mac4(acc, w, __sxtb16((int8x4_t)word), sdfa_odd(word));
+    }
+    for (; n; n--)
+        acc = (int32_t)((uint32_t)acc + (uint32_t)(*w++ * *x++));
+    return acc;
+}
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
+    int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    const int8_t *w2 = w + 2 * step;
+    for (; n >= 4; n -= 4, w += 4, w2 += 4, x += 4) {
+        uint32_t word = sdfa_load4(x);
+        int16x2_t even = __sxtb16((int8x4_t)word), odd = sdfa_odd(word);
+        a = sdfa_mac4(a, w, even, odd);
+        b = sdfa_mac4(b, w + step, even, odd);
+        c = sdfa_mac4(c, w2, even, odd);
+        d = sdfa_mac4(d, w2 + step, even, odd);
+    }
+    acc[0] = sdfa_dot(a, w, x, n);
+    acc[1] = sdfa_dot(b, w + step, x, n);
+    acc[2] = sdfa_dot(c, w2, x, n);
+    acc[3] = sdfa_dot(d, w2 + step, x, n);
+}
+
+#else
+
+/* Portable C. */
+static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n) {
+    uint32_t sum = (uint32_t)acc;
+    while (n--)
+        sum += (uint32_t)(*w++ * *x++);
+    return (int32_t)sum;
+}
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
+    uint32_t a = (uint32_t)acc[0], b = (uint32_t)acc[1], c = (uint32_t)acc[2], d = (uint32_t)acc[3];
+    const int8_t *end = w + n, *w1 = w + step, *w2 = w1 + step, *w3 = w2 + step;
+    while (w != end) {
+        int32_t v = *x++;
+        a += (uint32_t)(*w++ * v);
+        b += (uint32_t)(*w1++ * v);
+        c += (uint32_t)(*w2++ * v);
+        d += (uint32_t)(*w3++ * v);
+    }
+    acc[0] = (int32_t)a;
+    acc[1] = (int32_t)b;
+    acc[2] = (int32_t)c;
+    acc[3] = (int32_t)d;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+"""Size of the runtime's code in a linked program that holds one model and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.csource import CSource
+from sdfa.errors import SdfaError
+from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
+from sdfa.targets.machines import Machine
+from sdfa.targets.qemu import FLAGS
+
+# sections that a start-up code or an unwinder would use
+_OTHER = (".ARM.exidx", ".ARM.extab", ".init", ".fini", ".init_array", ".fini_array", ".preinit_array", ".eh_frame")
+
+
+def code_len(machine: Machine, name: str, csource: CSource, loss: str | None) -> int:
+    """Bytes of .text, .rodata and .data without the model's image; there is no start-up code.
+
+    name, csource: an exported model. loss: softmax_ce or mse links learning too; None links inference only.
+    """
+    with tempfile.TemporaryDirectory(prefix="sdfa-") as folder:
+        work = Path(folder)
+        (work / f"{name}.h").write_text(csource.header, encoding="utf-8")
+        (work / f"{name}.c").write_text(csource.source, encoding="utf-8")
+        program = build(_recipe(machine, name, work, loss))
+    return _code_len(program, f"{name}_image")
+
+
+def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Program:
+    src = firmware_dir() / "src"
+    learn = {"softmax_ce": ("-DLEARN_LABEL",), "mse": ("-DLEARN_TARGET",), None: ()}[loss]
+    model = (f'-DMODEL_H="{name}.h"', f"-DMODEL(x)={name}_##x", f"-DMODEL_LEN(x)={name.upper()}_##x##_LEN")
+    return Program(
+        name=f"size-{machine.name}",
+        compiler=(find_tool("arm-none-eabi-gcc", ARM_PACKAGES),),
+        sources=(*sorted(src.glob("*.c")), folder / f"{name}.c", boards_dir() / "size" / "main.c"),
+        include_dirs=(src, folder),
+        flags=(*FLAGS, *machine.flags, *model, *learn),
+        link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main"),
+        hint=f" (needs {ARM_PACKAGES})",
+    )
+
+
+def _code_len(program: Path, image: str) -> int:
+    sections = {row[1]: int(row[5], 16) for row in _sections(program) if row[2] == "PROGBITS" and "A" in row[7]}
+    code = sum(length for name, length in sections.items() if name not in _OTHER)
+    return code - _symbol_len(program, image)
+
+
+def _sections(program: Path) -> list[list[str]]:
+    """Rows of `readelf -S`: number, name, type, address, offset, size, entry size, flags, ..."""
+    rows = (line.replace("[ ", "[").split() for line in _readelf(program, "-S") if line.lstrip().startswith("["))
+    return [row for row in rows if len(row) >= 11]
+
+
+def _symbol_len(program: Path, symbol: str) -> int:
+    """Size in the rows of `readelf -s`: number, value, size, type, binding, visibility, section, name."""
+    for row in map(str.split, _readelf(program, "-s")):
+        if len(row) == 8 and row[7] == symbol:
+            return int(row[2], 0)
+    raise SdfaError(f"{program.name} has no symbol {symbol}")
+
+
+def _readelf(program: Path, what: str) -> list[str]:
+    command = [find_tool("arm-none-eabi-readelf", ARM_PACKAGES), "-W", what, str(program)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -1,0 +1,37 @@
+"""python -m tests.bench [--update]: exit code 1 when a figure grew by more than 1 %."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sdfa.errors import SdfaError
+from tests.bench.baseline import FOLDER, compare, load, measure, save
+from tests.bench.report import markdown, table, verdict
+
+
+def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
+    """folder: of the baseline."""
+    parser = argparse.ArgumentParser("python -m tests.bench", description="Measure and compare with the baseline.")
+    parser.add_argument("--update", action="store_true", help="make these figures the baseline")
+    update = parser.parse_args(arguments).update
+    now, before = measure(), load(folder)
+    console = Console()
+    console.print(table(now))
+    changes = compare(before, now)
+    for line in verdict(before, now, changes):
+        console.print(line, highlight=False, soft_wrap=True)
+    if update:
+        save(now, markdown(now), folder)
+        return 0
+    return int(any(change.grew for change in changes))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SdfaError as error:
+        sys.exit(f"bench: {error}")
