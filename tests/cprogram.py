@@ -10,7 +10,10 @@ from sdfa.targets.build import Program, build, find_tool
 
 C_DIR = Path(__file__).resolve().parent / "c"
 SRC = firmware_dir() / "src"
-PACKAGES = "apt install clang libclang-rt-14-dev gcc gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf"
+PACKAGES = (
+    "apt install clang libclang-rt-14-dev gcc g++ gcc-arm-none-eabi libnewlib-arm-none-eabi "
+    "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
+)
 _CHECKED = ("-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all")
 
 

@@ -48,21 +48,21 @@ def op_images() -> dict[str, bytes]:
     table = Data()
     at = table.add(range(127, -129, -1), np.int8)
     return {
-        "mul": _op("mul", [shape] * 3, in1=1, mult=1 << 30, shift=-6, **act),
-        "subtract": _op("add", [shape] * 3, in1=1, flags=ADD_SUBTRACT, mult0=1 << 30, mult1=1 << 30, mult_out=1 << 30,
-                        shift_out=-18, **act),
-        "mean": _op("mean", [shape, (1, 1, 4)], mult=1 << 30, shift=-1),
-        "pad": _op("pad", [shape, (5, 5, 4)], top=1, left=2),
-        "copy": _op("copy", [shape, (2, 3, 6)], rows=6, row_len=4, off=2),
+        "mul": _op("mul", [shape] * 3, Data(), in1=1, mult=1 << 30, shift=-6, **act),
+        "subtract": _op("add", [shape] * 3, Data(), in1=1, flags=ADD_SUBTRACT, mult0=1 << 30, mult1=1 << 30,
+                        mult_out=1 << 30, shift_out=-18, **act),
+        "mean": _op("mean", [shape, (1, 1, 4)], Data(), mult=1 << 30, shift=-1),
+        "pad": _op("pad", [shape, (5, 5, 4)], Data(), top=1, left=2),
+        "copy": _op("copy", [shape, (2, 3, 6)], Data(), rows=6, row_len=4, off=2),
         "table": _op("table", [shape] * 2, table, table=at),
-        "maxpool": _op("maxpool", [(4, 4, 2), (2, 2, 2)], kh=3, kw=3, stride_h=2, stride_w=2, pad_top=1, **act),
+        "maxpool": _op("maxpool", [(4, 4, 2), (2, 2, 2)], Data(), kh=3, kw=3, stride_h=2, stride_w=2, pad_top=1, **act),
     }  # fmt: skip
 
 
-def _op(kind: str, shapes: Sequence[tuple[int, int, int]], data: Data | None = None, **fields: int) -> bytes:
+def _op(kind: str, shapes: Sequence[tuple[int, int, int]], data: Data, /, **fields: int) -> bytes:
     zero_points = [-3, 5, 7][: len(shapes)]
     dtype = KINDS[KIND_OF[kind]][1]
-    return op_image(dtype, data or Data(), shapes, zero_points, kind=KIND_OF[kind], **fields)
+    return op_image(dtype, data, shapes, zero_points, kind=KIND_OF[kind], **fields)
 
 
 def _export(model: bytes, options: Options) -> bytes:

@@ -32,7 +32,9 @@ def test_two_measurements_are_equal() -> None:
     assert measure() == measure()
 
 
-@pytest.mark.parametrize(("value", "off", "grew"), [(1010, 0, False), (1011, 1, True), (990, 0, False), (989, 1, False)])
+@pytest.mark.parametrize(
+    ("value", "off", "grew"), [(1010, 0, False), (1011, 1, True), (990, 0, False), (989, 1, False)]
+)
 def test_a_figure_may_move_by_1_percent(value: int, off: int, grew: bool) -> None:
     changes = compare(BASE, _with(value))
     assert len(changes) == off

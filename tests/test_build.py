@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
 from sdfa.targets import Host, Qemu
 from sdfa.targets.build import Program, build, cache_dir, fingerprint, host_compiler

@@ -411,7 +411,7 @@ def test_places_that_cannot_be_written(refused: Any, command: tuple[str, ...], m
 
 
 def test_a_place_without_the_right_to_write(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda _, mode, **__: mode != os.W_OK)  # root may write everywhere
     assert "new.sdfa may not be written: give a place where you have the right to" in refused(*LEARN)
 
 

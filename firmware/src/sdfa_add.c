@@ -1,14 +1,14 @@
 /* ADD and its subtraction (SPEC.md 2.2). */
 #include "sdfa_internal.h"
 
-static int shift_ok(int32_t shift) {
-    return shift >= -31 && shift <= 0;
+static int factor_ok(int32_t mult, int32_t shift) {
+    return mult >= 0 && shift >= -31 && shift <= 0;
 }
 
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_add_op *p = (const struct sdfa_add_op *)op;
-    if (!sdfa_same_shapes(s, op, p->in1) || !shift_ok(p->shift0) || !shift_ok(p->shift1) || !shift_ok(p->shift_out) ||
-        !sdfa_act_ok(p->act_min, p->act_max))
+    if (!sdfa_same_shapes(s, op, p->in1) || !factor_ok(p->mult0, p->shift0) || !factor_ok(p->mult1, p->shift1) ||
+        !factor_ok(p->mult_out, p->shift_out) || !sdfa_act_ok(p->act_min, p->act_max))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }

@@ -31,6 +31,15 @@ int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
     return 1;
 }
 
+int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
+    if (!sdfa_in_data(s, off, n, 4))
+        return 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (sdfa_data_i32(s, off)[i] < 0)
+            return 0;
+    return 1;
+}
+
 int sdfa_act_ok(int32_t lo, int32_t hi) {
     return lo >= -128 && lo <= hi && hi <= 127;
 }

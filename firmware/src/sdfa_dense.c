@@ -14,7 +14,7 @@ static int check(const struct sdfa *s, const struct sdfa_op *op) {
     if (p->in_n == 0 || p->out_n == 0 || sdfa_mul(p->rows, p->in_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
         sdfa_mul(p->rows, p->out_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->out)))
         return SDFA_ERR_OP;
-    if (!weights_ok(s, p) || !sdfa_in_data(s, p->mult, p->out_n, 4) || !sdfa_shifts_ok(s, p->shift, p->out_n) ||
+    if (!weights_ok(s, p) || !sdfa_mults_ok(s, p->mult, p->out_n) || !sdfa_shifts_ok(s, p->shift, p->out_n) ||
         !sdfa_act_ok(p->act_min, p->act_max))
         return SDFA_ERR_OP;
     if ((p->flags & SDFA_DENSE_KEEP) && (p->rows != 1 || !sdfa_in_arena(s, p->acc, p->out_n, 4)))

@@ -24,17 +24,16 @@ static inline int16_t sdfa_sat16(int64_t x) {
     return (int16_t)(x > 32767 ? 32767 : x < -32767 ? -32767 : x);
 }
 
-/* Saturating rounding doubling high multiply. */
+/* Rounding doubling high multiply, b >= 0: then nothing saturates, and the result is never INT32_MIN. */
 static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
-    if (a == INT32_MIN && b == INT32_MIN)
-        return INT32_MAX;
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* Rounding division by 2^n, ties away from zero. 0 <= n <= 31. */
+/* Rounding division by 2^n, ties away from zero. 0 <= n <= 31, x > INT32_MIN. */
 static inline int32_t sdfa_rdbpot(int32_t x, uint32_t n) {
-    int32_t mask = (int32_t)((1u << n) - 1u);
-    return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0) ? 1 : 0);
+    if (n == 0)
+        return x;
+    return ((sdfa_wrap_add(x, x >> 31) >> (n - 1)) + 1) >> 1;
 }
 
 /* x * m * 2^(s - 31), rounded twice. -31 <= s <= 30. */

@@ -69,6 +69,7 @@ int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole);
 int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size); /* n items of size bytes, 4-aligned */
 int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size);
 int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n); /* n shifts in DATA, each in -31 .. 30 */
+int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n);  /* n multipliers in DATA, none negative */
 int sdfa_act_ok(int32_t lo, int32_t hi);
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1); /* both inputs and the output */
 int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len);

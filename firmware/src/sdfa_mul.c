@@ -3,7 +3,8 @@
 
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_mul_op *p = (const struct sdfa_mul_op *)op;
-    if (!sdfa_same_shapes(s, op, p->in1) || p->shift < -31 || p->shift > 30 || !sdfa_act_ok(p->act_min, p->act_max))
+    if (!sdfa_same_shapes(s, op, p->in1) || p->mult < 0 || p->shift < -31 || p->shift > 30 ||
+        !sdfa_act_ok(p->act_min, p->act_max))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }

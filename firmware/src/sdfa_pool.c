@@ -42,45 +42,52 @@ static struct box window(const struct sdfa_pool_op *p, const struct sdfa_tensor 
     return b;
 }
 
-typedef int32_t reduce_fn(const struct sdfa_tensor *in, const int8_t *at, const struct box *b);
+/* One output cell of c values, from the picture's cells inside a box. */
+typedef void cell_fn(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b);
 
-static int32_t reduce_mean(const struct sdfa_tensor *in, const int8_t *at, const struct box *b) {
-    int32_t sum = 0, n = (int32_t)((b->y1 - b->y0) * (b->x1 - b->x0));
-    for (uint32_t y = b->y0; y < b->y1; y++)
-        for (uint32_t x = b->x0; x < b->x1; x++)
-            sum += at[(y * in->w + x) * in->c];
-    return sum > 0 ? (sum + n / 2) / n : (sum - n / 2) / n;
+static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
+    int32_t n = (int32_t)((b->y1 - b->y0) * (b->x1 - b->x0));
+    for (uint32_t c = 0; c < in->c; c++) {
+        int32_t sum = 0;
+        for (uint32_t y = b->y0; y < b->y1; y++)
+            for (uint32_t x = b->x0; x < b->x1; x++)
+                sum += picture[(y * in->w + x) * in->c + c];
+        out[c] = (int8_t)(sum > 0 ? (sum + n / 2) / n : (sum - n / 2) / n);
+    }
 }
 
-static int32_t reduce_max(const struct sdfa_tensor *in, const int8_t *at, const struct box *b) {
-    int32_t max = -128;
+static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
+    uint32_t n = in->c;
+    for (uint32_t c = 0; c < n; c++)
+        out[c] = -128;
     for (uint32_t y = b->y0; y < b->y1; y++)
         for (uint32_t x = b->x0; x < b->x1; x++) {
-            int32_t v = at[(y * in->w + x) * in->c];
-            max = v > max ? v : max;
+            const int8_t *at = picture + (y * in->w + x) * n;
+            for (uint32_t c = 0; c < n; c++)
+                if (at[c] > out[c])
+                    out[c] = at[c];
         }
-    return max;
 }
 
-static void run_pool(const struct sdfa *s, const struct sdfa_op *op, reduce_fn *reduce) {
+static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *cell) {
     const struct sdfa_pool_op *p = (const struct sdfa_pool_op *)op;
     const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *t = sdfa_tensor_at(s, op->out);
-    const int8_t *picture = sdfa_values(s, op->in);
     int8_t *out = sdfa_values(s, op->out);
     for (uint32_t y = 0; y < t->h; y++)
-        for (uint32_t x = 0; x < t->w; x++) {
+        for (uint32_t x = 0; x < t->w; x++, out += t->c) {
             struct box b = window(p, in, y, x);
+            cell(out, in, sdfa_values(s, op->in), &b);
             for (uint32_t c = 0; c < t->c; c++)
-                *out++ = (int8_t)sdfa_clamp(reduce(in, picture + c, &b), p->act_min, p->act_max);
+                out[c] = (int8_t)sdfa_clamp(out[c], p->act_min, p->act_max);
         }
 }
 
 static void run_mean(const struct sdfa *s, const struct sdfa_op *op) {
-    run_pool(s, op, reduce_mean);
+    run_pool(s, op, mean_cell);
 }
 
 static void run_max(const struct sdfa *s, const struct sdfa_op *op) {
-    run_pool(s, op, reduce_max);
+    run_pool(s, op, max_cell);
 }
 
 const struct sdfa_kernel sdfa_kernel_avgpool = {SDFA_AVGPOOL, sizeof(struct sdfa_pool_op), check, run_mean};

@@ -6,8 +6,8 @@
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_softmax_op *p = (const struct sdfa_softmax_op *)op;
     const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
-    if (in->h != out->h || in->w != out->w || in->c != out->c || in->c > ROW_MAX || p->shift < 0 || p->shift > 30 ||
-        p->diff_min > 0)
+    if (in->h != out->h || in->w != out->w || in->c != out->c || in->c > ROW_MAX || p->mult < 0 || p->shift < 0 ||
+        p->shift > 30 || p->diff_min > 0)
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }

@@ -42,45 +42,52 @@ static int64_t bias_step(struct sdfa *s, const struct sdfa_layer *layer, int32_t
     return ((int64_t)step * layer->bias_mant + (int64_t)dither) >> shift;
 }
 
-/* One weight. Returns its change. */
-static int32_t update_weight(struct sdfa *s, int8_t *w, int32_t step, int32_t activation, uint32_t random) {
-    int32_t change = (step * activation + (int32_t)(random & 0xffffu)) >> 16, v = *w + change;
-    if (change == 0)
-        return 0;
+/* What happened to a row's weights: sum of changes, sum of their sizes, weights that the clamp stopped. */
+struct tally {
+    uint32_t sum, moved, stopped;
+};
+
+static void move_weight(int8_t *w, int32_t change, struct tally *t) {
+    int32_t old = *w, v = old + change;
     if (v > WEIGHT_MAX || v < -WEIGHT_MAX) {
-        s->stats.saturated_weights++;
+        t->stopped++;
         v = v > 0 ? WEIGHT_MAX : -WEIGHT_MAX;
     }
-    change = v - *w;
     *w = (int8_t)v;
-    s->stats.moved += (uint32_t)(change < 0 ? -change : change);
-    return change;
+    t->sum += (uint32_t)(v - old);
+    t->moved += (uint32_t)(v < old ? old - v : v - old);
 }
 
-/* All weights of a row. Returns the sum of the changes. */
-static int32_t update_weights(struct sdfa *s, const struct rows *r, int8_t *w, int32_t step) {
-    uint32_t random = 0, sum = 0;
-    for (uint32_t j = 0; j < r->op->in_n; j++) {
-        static const uint8_t lane[4] = {0, 8, 16, 24};
-        uint32_t turn = lane[j & 3u];
-        if (turn == 0)
-            random = sdfa_random(&s->random);
-        sum += (uint32_t)update_weight(s, w + j, step, r->input[j] - r->zero_point,
-                                       turn ? random >> turn | random << (32u - turn) : random);
+/* All weights of a row. One random word serves four of them, in turns of 8 bits. */
+static struct tally update_weights(struct sdfa *s, const struct rows *r, int8_t *w, int32_t step) {
+    struct tally t = {0, 0, 0};
+    const int8_t *q = r->input, *end = q + r->op->in_n;
+    uint32_t base = (uint32_t)(-step * r->zero_point), state = s->random;
+    while (q != end) {
+        uint32_t random = sdfa_random(&state);
+        const int8_t *stop = end - q > 4 ? q + 4 : end;
+        for (; q != stop; q++, w++, random = random >> 8 | random << 24) {
+            int32_t change = (int32_t)((uint32_t)(step * *q) + base + (random & 0xffffu)) >> 16;
+            if (change)
+                move_weight(w, change, &t);
+        }
     }
-    return (int32_t)sum;
+    s->random = state;
+    return t;
 }
 
 static void update_row(struct sdfa *s, const struct rows *r, uint32_t i, int32_t step) {
     sdfa_i32 *bias = (sdfa_i32 *)(void *)(s->tail_ram + r->op->bias) + i;
-    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + i * r->op->in_n;
-    int64_t b = bias_step(s, r->layer, step);
-    b += *bias - (int64_t)r->zero_point * update_weights(s, r, w, step);
+    int64_t b = *bias + bias_step(s, r->layer, step);
+    struct tally t = update_weights(s, r, (int8_t *)s->tail_ram + r->op->weights + i * r->op->in_n, step);
+    b -= (int64_t)r->zero_point * (int32_t)t.sum;
     if (b > BIAS_MAX || b < -BIAS_MAX) {
-        s->stats.saturated_weights++;
+        t.stopped++;
         b = b > 0 ? BIAS_MAX : -BIAS_MAX;
     }
     *bias = (int32_t)b;
+    s->stats.moved += t.moved;
+    s->stats.saturated_weights += t.stopped;
 }
 
 static void update_layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {

@@ -1,8 +1,6 @@
 /* One window of the picture under a kernel. */
 #include "sdfa_window.h"
 
-#include <string.h>
-
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
 
 static int axis_ok(uint32_t out_n, uint32_t k, uint32_t stride, uint32_t dil, uint32_t pad) {
@@ -15,18 +13,39 @@ int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return axis_ok(out->h, p->kh, p->stride_h, p->dil_h, p->pad_top) &&
            axis_ok(out->w, p->kw, p->stride_w, p->dil_w, p->pad_left) && sdfa_in_arena(s, p->scratch, len, 1) &&
            sdfa_disjoint(p->scratch, len, in->off, sdfa_tensor_len(in)) && sdfa_in_data(s, p->bias, out->c, 4) &&
-           sdfa_in_data(s, p->mult, out->c, 4) && sdfa_shifts_ok(s, p->shift, out->c) &&
+           sdfa_mults_ok(s, p->mult, out->c) && sdfa_shifts_ok(s, p->shift, out->c) &&
            sdfa_act_ok(p->act_min, p->act_max);
 }
 
-/* One row of taps. */
+/* Short copies, a word at a time where everything is aligned. */
+static int8_t *copy(int8_t *to, const int8_t *from, uint32_t n) {
+    uint32_t i = 0;
+    if ((((uintptr_t)to | (uintptr_t)from | n) & 3u) == 0)
+        for (; i < n; i += 4)
+            *(sdfa_i32 *)(void *)(to + i) = *(const sdfa_i32 *)(const void *)(from + i);
+    for (; i < n; i++)
+        to[i] = from[i];
+    return to + n;
+}
+
+static int8_t *fill(int8_t *to, int32_t value, uint32_t n) {
+    while (n--)
+        *to++ = (int8_t)value;
+    return to;
+}
+
+/* One row of taps; row is NULL above and below the picture. */
 static void gather_row(int8_t *to, const struct sdfa_conv_op *p, const struct sdfa_tensor *in, const int8_t *row,
                        int32_t x) {
-    for (uint32_t kx = 0; kx < p->kw; kx++, x += p->dil_w, to += in->c) {
-        if (row && x >= 0 && x < in->w)
-            memcpy(to, row + (uint32_t)x * in->c, in->c);
-        else
-            memset(to, in->zero_point, in->c);
+    uint32_t run = p->dil_w == 1 ? p->kw : 1; /* taps that are neighbours in the picture */
+    for (uint32_t kx = 0; kx < p->kw; kx += run, x += (int32_t)(run * p->dil_w)) {
+        int32_t before = sdfa_clamp(-x, 0, (int32_t)run), inside = sdfa_clamp(in->w - x, before, (int32_t)run);
+        if (!row)
+            inside = before;
+        to = fill(to, in->zero_point, (uint32_t)before * in->c);
+        if (inside > before)
+            to = copy(to, row + (uint32_t)(x + before) * in->c, (uint32_t)(inside - before) * in->c);
+        to = fill(to, in->zero_point, (run - (uint32_t)inside) * in->c);
     }
 }
 

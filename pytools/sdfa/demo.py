@@ -89,7 +89,7 @@ def run_demo(out: Path, sensor: str, target_name: str, console: Console) -> dict
     _say(console, sensor, target)
     # the bar goes to stderr, so that stdout holds results alone
     bar = Console(stderr=True, quiet=console.quiet)
-    steps = track(RULES, "learning", console=bar, transient=True)
+    steps = track(RULES, "learning", console=bar, transient=True, disable=not bar.is_terminal)
     outcomes = {rule.name: adapt_by_rule(target, rule, sensor) for rule in steps}
     base = next(iter(outcomes.values())).scores[0]
     curves = {"none": (base,) * (EPOCHS + 1)} | {name: o.scores for name, o in outcomes.items()}

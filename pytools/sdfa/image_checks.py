@@ -197,7 +197,7 @@ def _check_copy(_: Parts, op: np.void, x: np.void, y: np.void) -> None:
     need(off + row_len <= size(y) // rows, "its input does not fit into its output")
 
 
-def _check_table(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
+def _check_lookup(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     need(size(x) == size(y), "its sizes differ")
     constant(parts.data, int(op["table"]), np.int8, 256, "table")
 
@@ -221,7 +221,7 @@ _CHECKS: dict[str, Callable[[Parts, np.void, np.void, np.void], None]] = {
     "mean": _check_mean,
     "pad": _check_pad,
     "copy": _check_copy,
-    "table": _check_table,
+    "table": _check_lookup,
 }
 
 

@@ -22,10 +22,11 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     console = Console()
     console.print(table(now))
     changes = compare(before, now)
-    for line in verdict(before, now, changes):
+    for line in map(str, changes) if update else verdict(before, now, changes):
         console.print(line, highlight=False, soft_wrap=True)
     if update:
         save(now, markdown(now), folder)
+        console.print("baseline updated")
         return 0
     return int(any(change.grew for change in changes))
 

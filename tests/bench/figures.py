@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sdfa.adapt import quantize_input
+from sdfa.adapt import learn_stage, quantize_input
 from sdfa.bundle import model_dir
 from sdfa.data import Samples
 from sdfa.demo import RULES, changed_digits, export_digits
-from sdfa.device import Cost, Costs, Device, Info, Learn, Measure, Run, Set, Stage
+from sdfa.device import Cost, Costs, Device, Info, Measure, Run, Set, Stage
 from sdfa.export import Export, Options, export_graph
 from sdfa.load import read_model
 from sdfa.settings import load_settings
@@ -66,8 +66,9 @@ def _measure_board(board: str, cases: tuple[Case, ...], samples: Samples) -> Fig
 
 
 def _measure_calls(board: str, case: Case, samples: Samples) -> Figures:
-    x, y = quantize_input(case.export.image, samples.x)[:STEPS], samples.y[:STEPS]
-    teach: list[Stage] = [Run(x)] if case.loss is None else [Set(seed=1), Learn(x, y)]
+    image = case.export.image
+    x, y = quantize_input(image, samples.x)[:STEPS], samples.y[:STEPS]
+    teach: list[Stage] = [Run(x)] if case.loss is None else [Set(seed=1), learn_stage(image, x, y)]
     session = Device(find_target(f"qemu:{board}", counting=True), case.export.data).session([*teach, Measure()])
     return _instructions(session.costs[0], case) | _memory(session.costs[0], session.info)
 

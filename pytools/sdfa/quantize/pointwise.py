@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sdfa.fixed import quantize_multiplier
 from sdfa.graph import Op
 from sdfa.quantize.lowering import Lowering, activation_range, refuse
@@ -29,7 +27,8 @@ def lower_add(low: Lowering, op: Op) -> QOp:
     pair, o, ta, tb, to = _pair(low, op)
     subtract = op.kind == "SUB"
     fields = activation_range(op, to) | {"flags": ADD_SUBTRACT if subtract else 0}
-    reals = _sub_reals(ta, tb, to) if subtract else _add_reals(ta, tb, to)
+    twice = 2 * max(ta.scale, tb.scale)
+    reals = {"0": ta.scale / twice, "1": tb.scale / twice, "_out": twice / ((1 << 20) * to.scale)}
     for name, real in reals.items():
         fields[f"mult{name}"], fields[f"shift{name}"] = quantize_multiplier(real)
         if fields[f"shift{name}"] > 0:
@@ -37,19 +36,10 @@ def lower_add(low: Lowering, op: Op) -> QOp:
     return QOp("add", op.place, pair, o, fields)
 
 
-def _add_reals(a: QTensor, b: QTensor, out: QTensor) -> dict[str, float]:
-    twice = 2 * max(a.scale, b.scale)
-    return {"0": a.scale / twice, "1": b.scale / twice, "_out": twice / ((1 << 20) * out.scale)}
-
-
-_sub_reals = _add_reals
-
-
 def lower_mul(low: Lowering, op: Op) -> QOp:
-    """MUL of two activations of one shape; the real multiplier is computed in single precision."""
+    """MUL of two activations of one shape."""
     pair, o, ta, tb, to = _pair(low, op)
-    real = np.float32(ta.scale) * np.float32(tb.scale) / np.float32(to.scale)
-    mult, shift = quantize_multiplier(float(real))
+    mult, shift = quantize_multiplier(ta.scale * tb.scale / to.scale)
     return QOp("mul", op.place, pair, o, {"mult": mult, "shift": shift} | activation_range(op, to))
 
 

@@ -91,8 +91,7 @@ def requantized(_: Op, a: QTensor, out: QTensor) -> Int8Array:
 
 def relu(_: Op, a: QTensor, out: QTensor) -> Int8Array:
     """RELU, with its own output scale."""
-    real = float(np.float32(a.scale) / np.float32(out.scale))
-    return _int8(np.maximum(_rescaled(a, real) + out.zero_point, out.zero_point))
+    return _int8(np.maximum(_rescaled(a, a.scale / out.scale) + out.zero_point, out.zero_point))
 
 
 def relu6(op: Op, a: QTensor, out: QTensor) -> Int8Array:
@@ -102,13 +101,12 @@ def relu6(op: Op, a: QTensor, out: QTensor) -> Int8Array:
 
 
 def leaky_relu(op: Op, a: QTensor, out: QTensor) -> Int8Array:
-    """LEAKY_RELU; its multipliers are computed in single precision."""
-    alpha = np.float32(op.options.get("alpha", 0.0))
-    if not 0 <= alpha < np.inf:
+    """LEAKY_RELU."""
+    alpha = float(op.options.get("alpha", 0.0))
+    if not 0 <= alpha < math.inf:
         raise refuse(op, f"alpha {alpha} is not supported: from 0 up")
-    identity = np.float32(a.scale) / np.float32(out.scale)
-    below = np.float32(a.scale) * alpha / np.float32(out.scale)
-    v = np.where(_INPUTS >= a.zero_point, _rescaled(a, float(identity)), _rescaled(a, float(below)))
+    below = _rescaled(a, a.scale * alpha / out.scale)
+    v = np.where(a.zero_point <= _INPUTS, _rescaled(a, a.scale / out.scale), below)
     return _int8(v + out.zero_point)
 
 
@@ -124,16 +122,16 @@ def _high16(a: Int64Array, b: int) -> Int64Array:
     return _saturate16((a * b + (1 << 14)) >> 15)
 
 
-def _multiplier16(real: np.float32) -> tuple[int, int]:
+def _multiplier16(real: float) -> tuple[int, int]:
     """(m, s) with real = m * 2^(s - 15)."""
-    mult, shift = quantize_multiplier(float(real))
+    mult, shift = quantize_multiplier(real)
     return min((mult + (1 << 15)) >> 16, (1 << 15) - 1), shift
 
 
 def hard_swish(op: Op, a: QTensor, out: QTensor) -> Int8Array:
     """HARD_SWISH: x * min(max(x + 3, 0), 6) / 6."""
-    unit = np.float32(1 / 128) * np.float32(a.scale)
-    mult, shift = _multiplier16(unit / np.float32(out.scale))
+    unit = a.scale / 128
+    mult, shift = _multiplier16(unit / out.scale)
     if shift > 0:
         raise refuse(op, "output scale is too small for the input scale")
     x = i64(_INPUTS - a.zero_point) << 7
@@ -144,9 +142,9 @@ def hard_swish(op: Op, a: QTensor, out: QTensor) -> Int8Array:
     return _int8(rdbpot(v, -shift) + out.zero_point)
 
 
-def _hard_swish_gate(x: Int64Array, unit: np.float32) -> Int64Array:
-    """x / 3, saturated, in Q15."""
-    mult, shift = _multiplier16(unit / np.float32(3 / 32768))
+def _hard_swish_gate(x: Int64Array, unit: float) -> Int64Array:
+    """x * unit / 3, saturated, in Q15."""
+    mult, shift = _multiplier16(unit * (32768 / 3))
     gate = _high16(_saturate16(x << max(shift - 1, 0)), mult)
     return _saturate16(gate << 1) if shift > 0 else rdbpot(gate, -shift)
 

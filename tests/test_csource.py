@@ -1,0 +1,84 @@
+"""The C source carries the bytes of the image, and names the sizes and kernels that it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sdfa.bundle import firmware_dir
+from sdfa.csource import c_name
+from sdfa.errors import SdfaError
+from sdfa.export import Export, Options, export_graph, write_files
+from sdfa.load import load_tflite
+from sdfa.targets.build import host_compiler
+from tests.tflite_writer import cnn, dense_net
+
+MODELS = {
+    "cnn": (cnn(np.random.default_rng(1)), Options(train_last=2)),
+    "frozen": (cnn(np.random.default_rng(1), softmax=False), Options(train_last=0)),
+    "bp": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="bp")),
+    "mse": (dense_net(np.random.default_rng(1), (6, 5, 2), softmax=False, per_channel=True), Options(train_last=1)),
+}
+
+
+def _export(name: str) -> Export:
+    model, options = MODELS[name]
+    return export_graph(load_tflite(model, name), name, options)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_source_holds_the_bytes_of_the_image(name: str) -> None:
+    export = _export(name)
+    words = re.findall(r"0x([0-9a-f]{8}),", export.csource.source)
+    assert np.array([int(w, 16) for w in words], "<u4").tobytes() == export.data
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_header_has_the_sizes_of_the_image(name: str) -> None:
+    export = _export(name)
+    sizes = {k: int(v) for k, v in re.findall(rf"#define {name.upper()}_(\w+) (\d+)u", export.csource.header)}
+    head = export.image.header
+    assert sizes["IMAGE_LEN"] == len(export.data)
+    assert sizes["ARENA_LEN"] == int(head["arena_len"])
+    assert sizes["TAIL_LEN"] == int(head["tail_len"])
+    assert sizes["INPUT_LEN"] == int(np.prod(export.image.meta["input"]["shape"]))
+    assert sizes["OUTPUT_LEN"] == int(np.prod(export.image.meta["output"]["shape"]))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_only_what_the_model_needs_is_named(name: str) -> None:
+    export = _export(name)
+    source = export.csource.source
+    assert set(re.findall(r"&sdfa_kernel_(\w+),", source)) == {kind for kind, _ in export.image.ops}
+    expected = {"cnn": {"softmax_ce"}, "frozen": set(), "bp": {"softmax_ce"}, "mse": {"mse"}}[name]
+    assert set(re.findall(r"&sdfa_loss_(\w+)", source)) == expected
+    rules = {"cnn": {"table"}, "frozen": set(), "bp": {"bp"}, "mse": set()}[name]
+    assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
+    """The array in the object code equals the .sdfa, byte for byte; the runtime links with nothing missing."""
+    export = _export(name)
+    write_files(export, tmp_path / "out")
+    library = tmp_path / "model.so"
+    sources = [tmp_path / "out" / f"{name}.c", *sorted((firmware_dir() / "src").glob("*.c"))]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,--no-undefined"]
+    includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
+    subprocess.run([*host_compiler(), *flags, *includes, "-o", library, *sources], check=True)
+    words = (ctypes.c_uint32 * (len(export.data) // 4)).in_dll(ctypes.CDLL(str(library)), f"{name}_image")
+    assert bytes(words) == export.data
+
+
+def test_names_become_identifiers() -> None:
+    assert c_name("My model-v2.1") == "my_model_v2_1"
+    assert c_name("__x__") == "x"
+    assert c_name("grün") == "gr_n"
+    for bad in ("", "2nd", "---", "ü"):
+        with pytest.raises(SdfaError, match="does not make a C name; give one with --name"):
+            c_name(bad)
