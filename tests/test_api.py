@@ -162,7 +162,7 @@ REFUSED = {
             ("bias_exp", "h", -32), ("delta_exp", "h", 2000),
         )),
         _inside(LERN, _at(LEARNING, "loss"), "B", 0, dense_image("last", "mse", (4, 1))),  # one class
-        _inside(b"DATA", struct.unpack_from("<I", CE, _start(CE, LERN) + _at(LEARNING, "zmult"))[0], "i", -1),  # negative
+        _inside(b"DATA", struct.unpack_from("<I", CE, _start(CE, LERN) + _at(LEARNING, "zmult"))[0], "i", -1),
         _layer("op", "I", 0, 1), _layer("sigma", "I", 1 << 20, 1, BP), _layer("ratio", "I", 0, 0),
         _inside(OPS, _at(DENSE, "flags", 2), "H", DENSE_TAIL),  # the accumulators are not kept
     ],

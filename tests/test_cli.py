@@ -26,6 +26,7 @@ import sdfa.check
 from sdfa import __version__, cli
 from sdfa.bundle import model_dir
 from sdfa.quantize import SUPPORTED_OPS
+from sdfa.twin.learn import Twin
 from tests.clikit import Cli, done, one_line, runner, tree
 from tests.tflite_writer import Net, OpDef, TensorDef, dense_net, write_model
 from tests.tiny_image import tiny_image
@@ -524,7 +525,7 @@ def _regression(work: Path) -> tuple[int, int]:
     x = rng.uniform(-1, 1, (60, 6)).astype(np.float32)
     np.savez(work / "reg.npz", x=x, y=np.stack([x[:, 0] + x[:, 1], x[:, 2] - x[:, 3]], axis=1))
     np.savez(work / "wide.npz", x=x, y=np.zeros((60, 3)))
-    return x.shape
+    return len(x), 6
 
 
 @pytest.mark.parametrize("target", ["host", pytest.param("qemu:mps2-an386", marks=pytest.mark.qemu)])
@@ -550,14 +551,14 @@ def test_check_without_data(pytools: Cli, work: Path, target: str, image: str) -
 
 
 def test_check_fails_on_one_byte(work: Path, pytools: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_run = sdfa.check.Twin.run
+    true_run = Twin.run
 
     def one_off(self: Any, x: Any) -> Any:
         found = true_run(self, x)
         found.output.flat[0] ^= 1
         return found
 
-    monkeypatch.setattr(sdfa.check.Twin, "run", one_off)
+    monkeypatch.setattr(Twin, "run", one_off)
     ran = pytools("check", IMAGE, "--steps", 10, "--json", "-")
     assert ran.code == 1
     assert json.loads(ran.out)["mismatching_bytes"] == 2

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sdfa import plots
 from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 from sdfa.errors import SdfaError
 from sdfa.image_reader import read_image
@@ -72,7 +71,7 @@ def test_nothing_is_made_when_it_cannot_end_well(tmp_path: Path, monkeypatch: py
     for sensor, target in (("upside", "host"), ("mirror", "mars")):
         with pytest.raises(SdfaError):
             _run(tmp_path / "out", sensor, target)
-    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(SdfaError, match=r"pip install 'sdfa\[demo\]'"):
         _run(tmp_path / "out")
     assert not (tmp_path / "out").exists()

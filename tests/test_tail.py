@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def _graph(model: bytes) -> QGraph:
     return quantize(fold_shapes(load_tflite(model, "net")))
 
 
-def _chain(softmax: bool = True, **how: bool) -> QGraph:
+def _chain(softmax: bool = True, **how: Any) -> QGraph:
     return _graph(dense_net(np.random.default_rng(0), (9, 8, 7, 5), softmax=softmax, per_channel=False, **how))
 
 
@@ -35,7 +37,7 @@ def test_two_layers_unless_asked() -> None:
 
 
 def test_more_than_there_are() -> None:
-    with pytest.raises(SdfaError, match="only 3 dense layers .*; 4 asked for: choose a smaller --train-last"):
+    with pytest.raises(SdfaError, match=r"only 3 dense layers .*; 4 asked for: choose a smaller --train-last"):
         find_tail(_chain(), 4)
     for count in (0, -1):
         with pytest.raises(SdfaError, match="at least one layer must learn"):
