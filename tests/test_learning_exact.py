@@ -18,7 +18,7 @@ from sdfa.errors import SdfaError
 from sdfa.export import Options, export_graph
 from sdfa.graph import Int8Array
 from sdfa.image import rate_q24
-from sdfa.image_reader import Image, read_image
+from sdfa.image_reader import read_image
 from sdfa.load import load_tflite
 from sdfa.targets import Host, Target, find_target
 from sdfa.twin.learn import Twin
@@ -136,6 +136,7 @@ def assert_same_session(target: Target, data: bytes, stages: Sequence[Stage]) ->
     """Every answer of the target is the twin's, without the help of sdfa.check."""
     session = Device(target, data).session(stages)
     replay = Replay(Twin(read_image(data)), [], [], [])
+    replay.twin.stats.steps = 0  # a learned image brings its count along, a device counts from its opening on
     for stage in stages:
         replay.do(stage)
     assert [out.tolist() for out in session.outputs] == [out.tolist() for out in replay.outputs]
@@ -222,15 +223,15 @@ def test_more_than_256_outputs(case: Case, sanitize: bool) -> None:
 @pytest.mark.parametrize("name", EVERYWHERE)
 @pytest.mark.parametrize("loss", ["softmax_ce", "mse"])
 def test_rates_that_saturate(name: str, loss: str) -> None:
-    """Far too high a rate: clamps everywhere, in the same places, and counted."""
-    case = Case("bp", 1, 3, loss, activation="RELU6", rate=1.0, tau=0.0)
+    """Nearly the highest rate that is not refused: all three clamps act, in the same places, and are counted."""
+    case = Case("bp", 1, 3, loss, activation="RELU6", rate=0.5, tau=0.0)
     data, (x, y) = export_case(case), labelled(case, STEPS, 5)
     targets = np.random.default_rng(6).integers(-32767, 32768, (STEPS, case.sizes[-1])).astype(np.int16)
     stage = Learn(x, y) if loss == "softmax_ce" else LearnTarget(x, targets)
     stats = assert_same_session(target_of(name), data, [stage, Run(x)]).state.stats
-    assert stats.saturated_weights > STEPS
-    assert stats.saturated_activations > STEPS / 10
-    assert stats.saturated_logits > STEPS / 10
+    assert stats.saturated_weights > 100
+    assert stats.saturated_activations > 100
+    assert stats.saturated_logits > 0
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
@@ -306,20 +307,15 @@ def test_a_learned_image_goes_on(name: str, feedback: str) -> None:
     assert np.array_equal(resumed.outputs[0], whole.outputs[0])
 
 
-def test_the_comparison_sees_one_bit() -> None:
-    """Another seed, another rate or another order on the twin's side does not pass."""
+def test_the_comparison_sees_small_changes() -> None:
+    """Another seed, a rate one percent higher or another order on the twin's side does not pass."""
     x, y = labelled(Case(), 200, 10)
     data = export_case(Case())
     session = Device(Host(), data).session([Learn(x, y)])
-    image: Image = read_image(data)
-    for change in ("seed", "rate", "order"):
-        twin = Twin(image)
+    for change in ("nothing", "seed", "rate", "order"):
+        twin = Twin(read_image(data))
         twin.random += change == "seed"
-        twin.set_rate(twin.rate_q24 + (change == "rate"))
+        twin.set_rate(twin.rate_q24 * (101 if change == "rate" else 100) // 100)
         order = np.arange(200)[:: -1 if change == "order" else 1]
         twin.learn_many(x[order], y[order])
-        if change == "rate":  # one unit of 2^-24 may round away; a percent may not
-            twin = Twin(image)
-            twin.set_rate(twin.rate_q24 * 101 // 100)
-            twin.learn_many(x, y)
-        assert session.tail != twin.tail_bytes(), change
+        assert (session.tail == twin.tail_bytes()) == (change == "nothing"), change

@@ -95,7 +95,7 @@ def find_tail(qgraph: QGraph, count: int | None) -> Tail:
 
 
 def _check_output(last: TailLayer) -> None:
-    if last.dense.fields["act_min"] != -128 or last.dense.fields["act_max"] != 127:
+    if last.dense.activation != "NONE":
         raise SdfaError(f"operation {last.dense.place}: the output layer must have no activation to learn")
     if last.out_n > LARGEST_OUTPUT:
         raise SdfaError(f"{last.out_n} outputs; at most {LARGEST_OUTPUT} can learn")
