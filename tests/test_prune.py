@@ -176,8 +176,7 @@ def test_one_removal_makes_another_possible() -> None:
     net = Net(np.random.default_rng(8), (4, 4, 3)).conv(32, 1).conv(32, 1).conv(32, 1).flatten().dense(4, "NONE")
     ignore(net, 1, np.arange(16))
     assert widths(both(net)[1]) == [16, 32, 32, 4]
-    w = net.ops[1].inputs[1]
-    read = np.array(net.tensors[w].data)
+    read = np.array(net.tensors[w := net.ops[1].inputs[1]].data)
     read[:24, ..., :16] = 1
     net.tensors[w] = replace(net.tensors[w], data=read)
     assert widths(both(net)[1]) == [32, 32, 32, 4]
@@ -250,14 +249,23 @@ def test_a_bias_that_would_overflow_is_refused() -> None:
         assert channels_left_out(near, prune(near, ()))[0] == left_out
 
 
+def test_a_tensor_that_two_operations_write_stays() -> None:
+    """No model file has one; the condition is that of the graph, not of the file."""
+    net = _chain("VALID", 0).softmax()
+    ignore(net, 1, np.arange(24))
+    qgraph = lowered(net)
+    assert channels_left_out(qgraph, prune(qgraph, ()))[0] == 24
+    twice = replace(qgraph, ops=(*qgraph.ops, replace(qgraph.ops[-1], output=qgraph.ops[0].output)))
+    assert channels_left_out(twice, prune(twice, ()))[0] == 0
+
+
 def test_nothing_to_do_is_the_same_graph() -> None:
     net = Net(np.random.default_rng(16), (4, 4, 3)).conv(24, 1, activation="NONE").flatten().dense(4, "NONE")
     qgraph = lowered(net)
     small = prune(qgraph, ())
     assert all(a is b for a, b in zip(qgraph.ops, small.ops, strict=True))
     assert small.tensors == qgraph.tensors
-    whole, same = both(net)
-    assert whole.data == same.data
+    assert len({export.data for export in both(net)}) == 1
 
 
 def test_pruning_twice_changes_nothing_more() -> None:
@@ -329,8 +337,9 @@ def test_the_report_says_what_was_left_out() -> None:
     assert saved["arena"] == whole.report["ram"]["arena"] - small.report["ram"]["arena"]
     assert small.report["macs"] == 6 * 6 * (16 * 9 * 2 + 24 * 16) + 24 * 12 + 12 * 5
     text = _text(*export_tables(small.report))
-    percent = 100 * saved["macs"] / whole.report["macs"]
-    assert f"24 constant or unread channels left out, exactly: -{percent:.1f} % MACs" in text
+    assert (
+        f"24 constant or unread channels left out, exactly: -{100 * saved['macs'] / whole.report['macs']:.1f} %" in text
+    )
     assert "left out" not in _text(*export_tables(whole.report))
 
 
@@ -352,8 +361,7 @@ def test_inspect_says_what_was_left_out() -> None:
 
 @pytest.mark.parametrize("said", [None, 3, [1], ["a"] * 6, [True] * 6, [None] * 6])
 def test_a_strange_image_is_shown_too(said: Any) -> None:
-    _, small = both(_adaptive())
-    assert replace(small.image, meta={"left_out": said}).left_out == [0] * 6
+    assert replace(both(_adaptive())[1].image, meta={"left_out": said}).left_out == [0] * 6
 
 
 # --- the public model ---
@@ -377,7 +385,7 @@ def test_the_person_detector(shared: Path) -> None:
     qgraph = quantize(fold_shapes(graph))
     for g, fast in ((qgraph, False), (prune(qgraph, ()), True)):
         assert all(is_fast(op) for op in g.ops if op.channels is not None) == fast
-    assert small.report["macs"] < 0.53 * whole.report["macs"]
+    assert (small.report["macs"], whole.report["macs"]) == (3873360, 7489664)
     assert len(small.data) < 0.2 * len(whole.data)
     assert small.report["ram"]["arena"] <= whole.report["ram"]["arena"]
 
