@@ -6,20 +6,6 @@
 #include "sdfa_fixed.h"
 #include "sdfa_format.h"
 
-/* DSP extension (Cortex-M4, M7, M33): two products an instruction; these cores load words from any address. */
-#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32 && !defined(__ARM_FEATURE_MVE)
-#define SDFA_DSP 1
-#else
-#define SDFA_DSP 0
-#endif
-
-/* Vector extension (Cortex-M55): sixteen products an instruction. */
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define SDFA_MVE 1
-#else
-#define SDFA_MVE 0
-#endif
-
 typedef int16_t SDFA_ALIAS sdfa_i16;
 typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
