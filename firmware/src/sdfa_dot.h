@@ -85,21 +85,10 @@ static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, ui
     return (int32_t)sum;
 }
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#if SDFA_THUMB1
 
-/* Two rows: all that eight registers hold. */
-static inline void sdfa_dot2(int32_t acc[2], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
-    uint32_t a = (uint32_t)acc[0], b = (uint32_t)acc[1];
-    const int8_t *w2 = w + step + n;
-    int32_t i = -(int32_t)n;
-    for (w += n, x += n; i; i++) {
-        int32_t v = x[i];
-        a += (uint32_t)(w[i] * v);
-        b += (uint32_t)(w2[i] * v);
-    }
-    acc[0] = (int32_t)a;
-    acc[1] = (int32_t)b;
-}
+/* sdfa_thumb1.c: two rows, all that eight registers hold. acc: int32[2]. */
+void sdfa_dot2(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n);
 
 static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
     sdfa_dot2(acc, w, step, x, n);
