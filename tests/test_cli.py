@@ -35,7 +35,7 @@ MODEL = model_dir("digits") / "model.tflite"
 RNG = np.random.default_rng(1)
 X = RNG.random((20, 8, 8, 1), np.float32)
 Y = RNG.integers(0, 10, 20)
-COMMANDS = ("export", "inspect", "run", "learn", "check", "merge", "demo")
+COMMANDS = ("export", "inspect", "run", "learn", "check", "merge", "bench", "demo")
 
 
 @pytest.fixture(scope="module")
