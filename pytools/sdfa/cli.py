@@ -405,6 +405,36 @@ def merge(
 
 
 @app.command()
+def bench(
+    image: ImageArg,
+    target: TargetOpt,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples: .npz with x (and y if it learns); default: random.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Samples to measure at most (default: all; random: 10).", min=1)
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Count what a model costs on an emulated board: instructions, by layer too, RAM, stack and flash.
+
+    Example: [cyan]pytools bench build/digits/digits.sdfa --target qemu:mps2-an386[/cyan]
+    """
+    from sdfa.bench import bench as measure
+    from sdfa.bench import load_any
+    from sdfa.bench_report import show_bench
+    from sdfa.targets import find_counting
+
+    machine = find_counting(target)
+    check_outputs([json_to], [image, data])
+    raw, parsed = _load_image(image)
+    chosen = None if data is None else load_any(parsed, data)
+    with progress.status(f"measuring on {target}"):
+        result = measure(machine, raw, chosen, samples)
+    _emit(result, json_to, lambda: show_bench(result, console))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Folder for the results.")] = Path("build/demo"),
     sensor: Annotated[
