@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sdfa.image_reader import sections_of
-from sdfa.records import DENSE, DENSE_TAIL, HEADER, LAYER, LEARNING, POOL, SECTION, TENSOR
+from sdfa.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
 from sdfa.targets.codes import read_list
 from tests.cprogram import C_DIR, SRC, output, sanitized
 from tests.imagekit import Data, op_image, resealed
@@ -164,7 +164,7 @@ REFUSED = {
         _inside(LERN, _at(LEARNING, "loss"), "B", 0, dense_image("last", "mse", (4, 1))),  # one class
         _inside(b"DATA", struct.unpack_from("<I", CE, _start(CE, LERN) + _at(LEARNING, "zmult"))[0], "i", -1),
         _layer("op", "I", 0, 1), _layer("sigma", "I", 1 << 20, 1, BP), _layer("ratio", "I", 0, 0),
-        _inside(OPS, _at(DENSE, "flags", 2), "H", DENSE_TAIL),  # the accumulators are not kept
+        _inside(OPS, _at(DENSE, "flags", 2), "H", LAYER_TAIL),  # the accumulators are not kept
     ],
     "KERNEL": [_inside(OPS, 0, "H", 0), _inside(OPS, 0, "H", 99)],
     "ARENA": [_head("arena_len", "I", 0xFFFFFFFF)],

@@ -136,7 +136,7 @@ def test_kinds_have_the_same_names_and_values(enum: str, prefix: str, values: di
 def test_flags_have_the_same_values(tmp_path: Path) -> None:
     enums = re.findall(r"enum (sdfa_\w+_flag) ", FORMAT_H)
     names = [name for enum in enums for name in _enumerators(enum)]
-    assert {"SDFA_DENSE_TAIL", "SDFA_DENSE_KEEP"} <= set(names)
+    assert {"SDFA_LAYER_TAIL", "SDFA_LAYER_KEEP"} <= set(names)
     assert _numbers("host", names, tmp_path) == [getattr(records, name.removeprefix("SDFA_")) for name in names]
 
 

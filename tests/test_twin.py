@@ -159,7 +159,7 @@ def test_rates_that_do_not_fit_are_refused() -> None:
     twin = Twin(tail_of(Recipe(DEEP)))
     rate = twin.rate_q24
     for bad in (0, -1, 1 << 32, (1 << 32) - 1, 1):
-        with pytest.raises(SdfaError, match="refused|too large|too small"):
+        with pytest.raises(SdfaError, match=r"refused|too large|too small"):
             twin.set_rate(bad)
     assert twin.rate_q24 == rate
     accepted = []

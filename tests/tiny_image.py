@@ -8,10 +8,10 @@ import numpy as np
 
 from sdfa.records import (
     DENSE,
-    DENSE_KEEP,
-    DENSE_TAIL,
     HEADER,
     LAYER,
+    LAYER_KEEP,
+    LAYER_TAIL,
     LEARNING,
     MAGIC,
     RATIO,
@@ -77,7 +77,7 @@ def tiny_image(*, loss: int = 0, learns: bool = True, arena_len: int = ARENA_LEN
         DENSE,
         **{"kind": 1, "len": DENSE.itemsize, "in": 0, "out": 1, "mult": 0, "shift": 12, "acc": 8, "rows": 1},
         **{"in_n": INPUT_N, "out_n": CLASS_N, "act_min": -128, "act_max": 127, **place},
-        flags=DENSE_TAIL | DENSE_KEEP if learns else 0,
+        flags=LAYER_TAIL | LAYER_KEEP if learns else 0,
     )
     sections = {b"TENS": tensors, b"OPS ": op, b"DATA": data if learns else data + _tail()}
     if learns:

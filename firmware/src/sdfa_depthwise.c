@@ -1,5 +1,5 @@
 /* DEPTHWISE (SPEC.md 2.2). */
-#include "sdfa_window.h"
+#include "sdfa_depthwise.h"
 
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
@@ -17,38 +17,32 @@ static int32_t dot_column(int32_t start, const int8_t *w, uint32_t w_step, const
     return (int32_t)sum;
 }
 
-/* What every cell needs. */
-struct channels {
-    const int8_t *weights, *shift;
-    const int32_t *bias, *mult;
-    uint32_t in_c, out_c, taps;
-    int32_t zero_point, act_min, act_max;
-};
-
-static void run_cell(const void *context, const int8_t *window, int8_t *out) {
-    const struct channels *m = context;
-    uint32_t c = 0, per_input = m->out_c / m->in_c;
-    for (uint32_t i = 0; i < m->in_c; i++)
+void sdfa_depthwise_any(void *context, const int8_t *window, int8_t *out) {
+    const struct sdfa_depthwise *d = context;
+    const struct sdfa_matvec *m = &d->m;
+    uint32_t c = 0, per_input = m->out_n / d->in_c;
+    for (uint32_t i = 0; i < d->in_c; i++)
         for (uint32_t k = 0; k < per_input; k++, c++) {
-            int32_t acc = dot_column(m->bias[c], m->weights + c, m->out_c, window + i, m->in_c, m->taps);
-            out[c] = sdfa_requantize(acc, m->mult[c], m->shift[c], m->zero_point, m->act_min, m->act_max);
+            int32_t acc = dot_column(m->bias[c], m->weights + c, m->out_n, window + i, d->in_c, m->in_n);
+            sdfa_finish(out, m, c, acc);
         }
 }
 
+#if !SDFA_DSP
+
+sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d) {
+    (void)d;
+    return sdfa_depthwise_any;
+}
+
+#endif
+
 static void run(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
-    struct channels m;
-    m.weights = sdfa_data_i8(s, p->weights);
-    m.shift = sdfa_data_i8(s, p->shift);
-    m.bias = sdfa_data_i32(s, p->bias);
-    m.mult = sdfa_data_i32(s, p->mult);
-    m.in_c = sdfa_tensor_at(s, op->in)->c;
-    m.out_c = sdfa_tensor_at(s, op->out)->c;
-    m.taps = (uint32_t)p->kh * p->kw;
-    m.zero_point = sdfa_tensor_at(s, op->out)->zero_point;
-    m.act_min = p->act_min;
-    m.act_max = p->act_max;
-    sdfa_each_window(s, p, run_cell, &m);
+    struct sdfa_depthwise d;
+    d.m = sdfa_conv_matvec(s, p, (uint32_t)p->kh * p->kw);
+    d.in_c = sdfa_tensor_at(s, op->in)->c;
+    sdfa_each_window(s, p, sdfa_depthwise_cell(&d), &d);
 }
 
 const struct sdfa_kernel sdfa_kernel_depthwise = {SDFA_DEPTHWISE, sizeof(struct sdfa_conv_op), check, run};

@@ -11,6 +11,10 @@ static inline int32_t sdfa_wrap_add(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
+static inline int32_t sdfa_wrap_sub(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a - (uint32_t)b);
+}
+
 static inline int32_t sdfa_wrap_shl(int32_t a, uint32_t n) {
     return (int32_t)((uint32_t)a << n);
 }
@@ -24,10 +28,26 @@ static inline int16_t sdfa_sat16(int64_t x) {
     return (int16_t)(x > 32767 ? 32767 : x < -32767 ? -32767 : x);
 }
 
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+
+/* Rounding doubling high multiply; not both of them INT32_MIN. In halves, for cores that multiply 32 bits to 32. */
+static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
+    int32_t a_high = a >> 16, b_high = b >> 16;
+    uint32_t a_low = (uint32_t)a & 0xffffu, b_low = (uint32_t)b & 0xffffu;
+    int32_t middle = a_high * (int32_t)b_low + (int32_t)(a_low * b_low >> 16);
+    int32_t middle2 = (int32_t)a_low * b_high + (middle & 0xffff);
+    int32_t high = a_high * b_high + (middle >> 16) + (middle2 >> 16);
+    return (int32_t)((uint32_t)high * 2u + ((((uint32_t)middle2 >> 14 & 3u) + 1u) >> 1));
+}
+
+#else
+
 /* Rounding doubling high multiply, b >= 0: then nothing saturates, and the result is never INT32_MIN. */
 static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
+
+#endif
 
 /* Rounding division by 2^n, ties away from zero. 0 <= n <= 31, x > INT32_MIN. */
 static inline int32_t sdfa_rdbpot(int32_t x, uint32_t n) {
@@ -41,6 +61,16 @@ static inline int32_t sdfa_mbqm(int32_t x, int32_t m, int32_t s) {
     if (s >= 0)
         return sdfa_srdhm(sdfa_wrap_shl(x, (uint32_t)s), m);
     return sdfa_rdbpot(sdfa_srdhm(x, m), (uint32_t)-s);
+}
+
+/* Clamped to int8. */
+static inline int32_t sdfa_sat8(int32_t x) {
+#if defined(__ARM_FEATURE_SAT)
+    __asm__("ssat %0, #8, %0" : "+r"(x));
+    return x;
+#else
+    return sdfa_clamp(x, -128, 127);
+#endif
 }
 
 /* floor(log2(x)), x > 0. */

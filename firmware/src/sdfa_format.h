@@ -39,7 +39,14 @@ enum sdfa_kind {
     SDFA_COPY = 11,
     SDFA_TABLE = 12
 };
-enum sdfa_dense_flag { SDFA_DENSE_TAIL = 1, SDFA_DENSE_KEEP = 2 };
+/* Of DENSE; CONV and DEPTHWISE know PACKED and FAST. */
+enum sdfa_layer_flag {
+    SDFA_LAYER_TAIL = 1,
+    SDFA_LAYER_KEEP = 2,
+    SDFA_LAYER_PACKED = 4,
+    SDFA_LAYER_FAST = 8,
+    SDFA_LAYER_PACKABLE = 16
+};
 enum sdfa_add_flag { SDFA_ADD_SUBTRACT = 1 };
 enum sdfa_loss_kind { SDFA_LOSS_SOFTMAX_CE = 0, SDFA_LOSS_MSE = 1 };
 enum sdfa_feedback_kind {
@@ -89,6 +96,7 @@ struct SDFA_ALIAS sdfa_conv_op {
     uint32_t weights, bias, mult, shift, scratch;
     uint16_t kh, kw, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
     int16_t act_min, act_max;
+    uint32_t flags;
 };
 
 struct SDFA_ALIAS sdfa_pool_op {
@@ -170,7 +178,7 @@ SDFA_ASSERT_SIZE(sdfa_section, 16);
 SDFA_ASSERT_SIZE(sdfa_tensor, 20);
 SDFA_ASSERT_SIZE(sdfa_op, 8);
 SDFA_ASSERT_SIZE(sdfa_dense_op, 48);
-SDFA_ASSERT_SIZE(sdfa_conv_op, 48);
+SDFA_ASSERT_SIZE(sdfa_conv_op, 52);
 SDFA_ASSERT_SIZE(sdfa_pool_op, 24);
 SDFA_ASSERT_SIZE(sdfa_add_op, 40);
 SDFA_ASSERT_SIZE(sdfa_softmax_op, 20);

@@ -6,9 +6,24 @@
 #include "sdfa_fixed.h"
 #include "sdfa_format.h"
 
+/* DSP extension (Cortex-M4, M7, M33): two products an instruction; these cores load words from any address. */
+#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32 && !defined(__ARM_FEATURE_MVE)
+#define SDFA_DSP 1
+#else
+#define SDFA_DSP 0
+#endif
+
+/* Vector extension (Cortex-M55): sixteen products an instruction. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define SDFA_MVE 1
+#else
+#define SDFA_MVE 0
+#endif
+
 typedef int16_t SDFA_ALIAS sdfa_i16;
 typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
+typedef uint32_t SDFA_ALIAS sdfa_u32;
 
 /* One operation. check: everything that run relies on, SDFA_ERR_OK or SDFA_ERR_OP; run cannot fail. */
 struct sdfa_kernel {
@@ -63,6 +78,24 @@ static inline int8_t sdfa_requantize(int32_t acc, int32_t mult, int32_t shift, i
     return (int8_t)sdfa_clamp(sdfa_wrap_add(sdfa_mbqm(acc, mult, shift), zero_point), lo, hi);
 }
 
+/* The same for a layer with the flag FAST (SPEC.md 2.1) and no clamp but int8. */
+static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shift, int32_t zero_point) {
+    int32_t halves = -1 - shift; /* 0 .. 19 */
+#if SDFA_DSP
+    /* Doubling saturates where the output does; zero point and one half join the rounding. */
+    int32_t v;
+    __asm__("qadd %0, %1, %1\n\tsmmulr %0, %0, %2" : "=&r"(v) : "r"(acc), "r"(mult));
+    v += v >> 31;
+    v = (v >> halves) + 2 * zero_point + 1;
+    __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
+    return (int8_t)v;
+#else
+    int32_t v = sdfa_srdhm(acc, mult);
+    v = (sdfa_wrap_add(v, v >> 31) >> halves) + 1;
+    return (int8_t)sdfa_sat8((v >> 1) + zero_point);
+#endif
+}
+
 /* Checks for sdfa_open (sdfa_check.c): all return 1 when the range is sound. */
 uint32_t sdfa_mul(uint32_t a, uint32_t b); /* a * b, or UINT32_MAX when that does not fit */
 int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole);
@@ -70,6 +103,7 @@ int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size);
 int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size);
 int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n); /* n shifts in DATA, each in -31 .. 30 */
 int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n);  /* n multipliers in DATA, none negative */
+int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
 int sdfa_act_ok(int32_t lo, int32_t hi);
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1); /* both inputs and the output */
 int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len);

@@ -69,7 +69,7 @@ static int layer_ok(const struct sdfa *s, uint32_t l) {
     if (!is_dense(s, layer->op))
         return 0;
     op = sdfa_layer_op(s, l);
-    if (!(op->flags & SDFA_DENSE_TAIL) || !ratios_ok(s, layer, op->out_n) || layer->delta_exp < -1000 ||
+    if (!(op->flags & SDFA_LAYER_TAIL) || !ratios_ok(s, layer, op->out_n) || layer->delta_exp < -1000 ||
         layer->delta_exp > 1000 || layer->bias_mant < 32768u || layer->bias_exp < -31 || layer->bias_exp > 16)
         return 0;
     return l == 0 || op->in_n == sdfa_layer_op(s, l - 1)->out_n;
@@ -85,7 +85,7 @@ uint32_t sdfa_delta_len(const struct sdfa *s) {
 static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     const struct sdfa_dense_op *last = sdfa_layer_op(s, g->layer_n - 1u);
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
-    return (last->flags & SDFA_DENSE_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
+    return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
            sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
            sdfa_in_arena(s, g->delta, deltas, 2) && sdfa_mults_ok(s, g->zmult, last->out_n) &&
            sdfa_shifts_ok(s, g->zshift, last->out_n) && last->out_n <= CLASSES_MAX;

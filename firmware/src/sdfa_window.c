@@ -1,5 +1,5 @@
 /* One window of the picture under a kernel. */
-#include "sdfa_window.h"
+#include "sdfa_matvec.h"
 
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
 
@@ -13,61 +13,113 @@ int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return axis_ok(out->h, p->kh, p->stride_h, p->dil_h, p->pad_top) &&
            axis_ok(out->w, p->kw, p->stride_w, p->dil_w, p->pad_left) && sdfa_in_arena(s, p->scratch, len, 1) &&
            sdfa_disjoint(p->scratch, len, in->off, sdfa_tensor_len(in)) && sdfa_in_data(s, p->bias, out->c, 4) &&
-           sdfa_mults_ok(s, p->mult, out->c) && sdfa_shifts_ok(s, p->shift, out->c) &&
-           sdfa_act_ok(p->act_min, p->act_max);
+           sdfa_channels_ok(s, p->mult, p->shift, out->c, p->flags) && sdfa_act_ok(p->act_min, p->act_max);
 }
 
-/* Short copies, a word at a time where everything is aligned. */
-static int8_t *copy(int8_t *to, const int8_t *from, uint32_t n) {
-    uint32_t i = 0;
-    if ((((uintptr_t)to | (uintptr_t)from | n) & 3u) == 0)
-        for (; i < n; i += 4)
-            *(sdfa_i32 *)(void *)(to + i) = *(const sdfa_i32 *)(const void *)(from + i);
-    for (; i < n; i++)
-        to[i] = from[i];
-    return to + n;
+struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv_op *p, uint32_t in_n) {
+    struct sdfa_matvec m;
+    m.weights = sdfa_data_i8(s, p->weights);
+    m.bias = sdfa_data_i32(s, p->bias);
+    m.mult = sdfa_data_i32(s, p->mult);
+    m.shift = sdfa_data_i8(s, p->shift);
+    m.keep = NULL;
+    m.in_n = in_n;
+    m.out_n = sdfa_tensor_at(s, p->op.out)->c;
+    m.packed_n = p->flags & SDFA_LAYER_PACKED ? m.out_n & ~7u : 0;
+    m.zero_point = sdfa_tensor_at(s, p->op.out)->zero_point;
+    m.act_min = p->act_min;
+    m.act_max = p->act_max;
+    m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
+    return m;
 }
 
-static int8_t *fill(int8_t *to, int32_t value, uint32_t n) {
+/* Copies n bytes; by blocks where everything is aligned. */
+static void copy(int8_t *to, const int8_t *from, uint32_t n) {
+    struct SDFA_ALIAS block {
+        uint32_t word[8];
+    };
+    if ((((uintptr_t)to | (uintptr_t)from) & 3u) == 0) {
+        for (; n >= 32; n -= 32, to += 32, from += 32)
+            *(struct block *)(void *)to = *(const struct block *)(const void *)from;
+        for (; n >= 4; n -= 4, to += 4, from += 4)
+            *(sdfa_u32 *)(void *)to = *(const sdfa_u32 *)(const void *)from;
+    }
+    while (n--)
+        *to++ = *from++;
+}
+
+static void fill(int8_t *to, int32_t value, uint32_t n) {
     while (n--)
         *to++ = (int8_t)value;
-    return to;
 }
 
-/* One row of taps; row is NULL above and below the picture. */
-static void gather_row(int8_t *to, const struct sdfa_conv_op *p, const struct sdfa_tensor *in, const int8_t *row,
-                       int32_t x) {
-    uint32_t run = p->dil_w == 1 ? p->kw : 1; /* taps that are neighbours in the picture */
-    for (uint32_t kx = 0; kx < p->kw; kx += run, x += (int32_t)(run * p->dil_w)) {
-        int32_t before = sdfa_clamp(-x, 0, (int32_t)run), inside = sdfa_clamp(in->w - x, before, (int32_t)run);
-        if (!row)
-            inside = before;
-        to = fill(to, in->zero_point, (uint32_t)before * in->c);
-        if (inside > before)
-            to = copy(to, row + (uint32_t)(x + before) * in->c, (uint32_t)(inside - before) * in->c);
-        to = fill(to, in->zero_point, (run - (uint32_t)inside) * in->c);
+/* The picture, and the part of a row of taps that lies inside it. */
+struct view {
+    const struct sdfa_conv_op *p;
+    const int8_t *picture;
+    int8_t *scratch;
+    uint32_t c, row_len;
+    int32_t h, w, zero_point;
+};
+
+/* Taps kx = 0 .. n - 1 of one row, which are neighbours in the picture from column x on. row: NULL outside. */
+static void gather_run(int8_t *to, const struct view *v, const int8_t *row, int32_t x, uint32_t n) {
+    uint32_t before = 0, inside = n * v->c, whole = inside;
+    if (!row)
+        inside = 0;
+    else if (x < 0 || x + (int32_t)n > v->w) {
+        before = (uint32_t)sdfa_clamp(-x, 0, (int32_t)n) * v->c;
+        inside = (uint32_t)sdfa_clamp(v->w - x, 0, (int32_t)n) * v->c;
+        inside = inside > before ? inside - before : 0;
     }
+    if (before)
+        fill(to, v->zero_point, before);
+    if (inside)
+        copy(to + before, row + (uint32_t)(x < 0 ? 0 : x) * v->c, inside);
+    if (before + inside < whole)
+        fill(to + before + inside, v->zero_point, whole - before - inside);
 }
 
-static const int8_t *window(const struct sdfa *s, const struct sdfa_conv_op *p, uint32_t oy, uint32_t ox) {
+static void gather_row(int8_t *to, const struct view *v, const int8_t *row, int32_t x) {
+    if (v->p->dil_w == 1) {
+        gather_run(to, v, row, x, v->p->kw);
+        return;
+    }
+    for (uint32_t kx = 0; kx < v->p->kw; kx++, x += v->p->dil_w, to += v->c)
+        gather_run(to, v, row, x, 1);
+}
+
+static const int8_t *window(const struct view *v, int32_t y, int32_t x) {
+    int8_t *to = v->scratch;
+    if (v->p->kh == 1 && v->p->kw == 1 && y >= 0 && y < v->h && x >= 0 && x < v->w)
+        return v->picture + (uint32_t)y * v->row_len + (uint32_t)x * v->c;
+    for (uint32_t ky = 0; ky < v->p->kh; ky++, y += v->p->dil_h, to += v->p->kw * v->c)
+        gather_row(to, v, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL, x);
+    return v->scratch;
+}
+
+static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     const struct sdfa_tensor *in = sdfa_tensor_at(s, p->op.in);
-    const int8_t *picture = sdfa_values(s, p->op.in);
-    int8_t *scratch = (int8_t *)s->arena + p->scratch;
-    int32_t y = (int32_t)(oy * p->stride_h) - p->pad_top, x = (int32_t)(ox * p->stride_w) - p->pad_left;
-    uint32_t row_len = in->w * in->c;
-    if (p->kh == 1 && p->kw == 1 && y >= 0 && y < in->h && x >= 0 && x < in->w)
-        return picture + (uint32_t)y * row_len + (uint32_t)x * in->c;
-    for (uint32_t ky = 0; ky < p->kh; ky++, y += p->dil_h) {
-        const int8_t *row = y >= 0 && y < in->h ? picture + (uint32_t)y * row_len : NULL;
-        gather_row(scratch + ky * p->kw * in->c, p, in, row, x);
-    }
-    return scratch;
+    struct view v;
+    v.p = p;
+    v.picture = sdfa_values(s, p->op.in);
+    v.scratch = (int8_t *)s->arena + p->scratch;
+    v.c = in->c;
+    v.row_len = in->w * in->c;
+    v.h = in->h;
+    v.w = in->w;
+    v.zero_point = in->zero_point;
+    return v;
 }
 
-void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, const void *context) {
+void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
+    const struct view v = view_of(s, p);
     int8_t *out = sdfa_values(s, p->op.out);
-    for (uint32_t y = 0; y < t->h; y++)
-        for (uint32_t x = 0; x < t->w; x++, out += t->c)
-            cell(context, window(s, p, y, x), out);
+    int32_t y = -(int32_t)p->pad_top, x;
+    for (uint32_t oy = 0; oy < t->h; oy++, y += p->stride_h) {
+        x = -(int32_t)p->pad_left;
+        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c)
+            cell(context, window(&v, y, x), out);
+    }
 }

@@ -15,16 +15,19 @@ from sdfa.errors import SdfaError
 from sdfa.feedback import Table, bp_sigma
 from sdfa.fixed import mantissa16, quantize_multiplier
 from sdfa.image_reader import model_id
+from sdfa.packing import packable
 from sdfa.plan import Block, Plan, align
 from sdfa.quantize import QGraph, QOp
 from sdfa.records import (
-    DENSE_KEEP,
-    DENSE_TAIL,
     FEEDBACKS,
     HEADER,
     KIND_OF,
     KINDS,
     LAYER,
+    LAYER_FAST,
+    LAYER_KEEP,
+    LAYER_PACKABLE,
+    LAYER_TAIL,
     LEARNED,
     LEARNING,
     LOSSES,
@@ -60,15 +63,20 @@ class _Pool:
     """Constants, each at a multiple of 4; equal ones are stored once."""
 
     data: bytearray = field(default_factory=bytearray)
-    seen: dict[bytes, int] = field(default_factory=dict)
+    seen: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
 
-    def add(self, array: npt.NDArray[Any]) -> int:
+    def add(self, array: npt.NDArray[Any], own: bytes = b"") -> int:
+        """own: constants are shared only with others of the same mark."""
         raw = np.ascontiguousarray(array).tobytes()
-        if raw not in self.seen:
+        if (own, raw) not in self.seen:
             self.data.extend(bytes(align(len(self.data)) - len(self.data)))
-            self.seen[raw] = len(self.data)
+            self.seen[own, raw] = len(self.data)
             self.data.extend(raw)
-        return self.seen[raw]
+        return self.seen[own, raw]
+
+    def add_weights(self, weights: npt.NDArray[Any]) -> int:
+        """Weights may be packed in place later: shared only with weights of the same shape."""
+        return self.add(weights, f"weights {weights.shape} ".encode())
 
 
 def memory_blocks(qgraph: QGraph, learning: Learning | None) -> list[Block]:
@@ -89,7 +97,19 @@ def memory_blocks(qgraph: QGraph, learning: Learning | None) -> list[Block]:
 
 def _scratch(qgraph: QGraph, i: int, op: QOp) -> Block:
     taps = op.fields["kh"] * op.fields["kw"] * qgraph.tensors[op.inputs[0]].c
-    return Block(f"scratch {i}", taps, i, i)
+    return Block(f"scratch {i}", align(taps) + 4 * taps if is_packable(op) else taps, i, i)
+
+
+def is_packable(op: QOp) -> bool:
+    """Whether the weights may be packed for the DSP extension, which needs two windows of int16 more (SPEC 1.4)."""
+    return op.kind in ("conv", "dense") and op.channels is not None and packable(op.channels.weights)
+
+
+def is_fast(op: QOp) -> bool:
+    """Whether every channel allows the short way to requantize (SPEC 2.1)."""
+    assert op.channels is not None
+    mult, shift = op.channels.mult, op.channels.shift
+    return bool(((mult == 0) | (mult >= 1 << 30)).all() and ((shift >= -20) & (shift <= -1)).all())
 
 
 def _learning_blocks(learning: Learning, end: int) -> list[Block]:
@@ -150,13 +170,21 @@ class _Writer:
     def channel_fields(self, i: int, op: QOp) -> dict[str, int]:
         ch = op.channels
         assert ch is not None
-        fields = {"mult": self.pool.add(ch.mult), "shift": self.pool.add(ch.shift)}
+        fields = {"mult": self.pool.add(ch.mult), "shift": self.pool.add(ch.shift), "flags": self.layer_flags(i, op)}
         if i in self.layout.offsets:
             fields["bias"], fields["weights"] = self.layout.offsets[i]
         else:
-            fields["weights"] = self.pool.add(ch.weights)
+            fields["weights"] = self.pool.add_weights(ch.weights)
             fields["bias"] = self.pool.add(ch.folded_bias(self.qgraph.tensors[op.inputs[0]].zero_point))
         return fields
+
+    def layer_flags(self, i: int, op: QOp) -> int:
+        flags = LAYER_FAST if is_fast(op) else 0
+        if self.learning and i == self.learning.tail.layers[-1].op:
+            flags |= LAYER_KEEP
+        if i in self.layout.offsets:
+            return flags | LAYER_TAIL
+        return flags | (LAYER_PACKABLE if is_packable(op) else 0)
 
     def op(self, i: int, op: QOp) -> bytes:
         kind = KIND_OF[op.kind]
@@ -170,10 +198,8 @@ class _Writer:
             fields["table"] = self.pool.add(op.table)
         if len(op.inputs) > 1:
             fields["in1"] = op.inputs[1]
-        if i in self.layout.offsets:
-            fields["flags"] = DENSE_TAIL
         if self.learning and i == self.learning.tail.layers[-1].op:
-            fields |= {"flags": DENSE_TAIL | DENSE_KEEP, "acc": self.plan.offsets["accumulators"]}
+            fields["acc"] = self.plan.offsets["accumulators"]
         return _record(dtype, fields)
 
     def tensors(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.records import DENSE_KEEP, DENSE_TAIL, FEEDBACKS, LOSSES, RATIO
+from sdfa.records import FEEDBACKS, LAYER_FAST, LAYER_KEEP, LAYER_PACKED, LAYER_TAIL, LOSSES, RATIO
 
 Records = npt.NDArray[np.void]
 OpRecord = tuple[str, np.void]
@@ -107,10 +107,18 @@ def _check_act(op: np.void) -> None:
     need(-128 <= low <= high <= 127, "its clamp is not within int8")
 
 
-def _check_channels(parts: Parts, op: np.void, n: int, weight_n: int) -> None:
-    """mult[n], shift[n] and, in `DATA`, bias[n] and weights[weight_n]."""
-    constant(parts.data, int(op["mult"]), np.int32, n, "mult")
+def _check_requantize(parts: Parts, op: np.void, n: int) -> None:
+    """mult[n] and shift[n]."""
+    mult = constant(parts.data, int(op["mult"]), np.int32, n, "mult")
     _shifts(parts.data, int(op["shift"]), n, "shift")
+    if int(op["flags"]) & LAYER_FAST:
+        shift = constant(parts.data, int(op["shift"]), np.int8, n, "shift")
+        need(((mult == 0) | (mult >= 1 << 30)).all(), "a multiplier is not fast")
+        need(((shift >= -20) & (shift <= -1)).all(), "a shift is not fast")
+
+
+def _check_weights(parts: Parts, op: np.void, n: int, weight_n: int) -> None:
+    """bias[n] and weights[weight_n] in `DATA`."""
     constant(parts.data, int(op["bias"]), np.int32, n, "bias")
     constant(parts.data, int(op["weights"]), np.int8, weight_n, "weights")
 
@@ -119,15 +127,15 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     in_n, out_n, rows, flags, acc = ints(op, "in_n", "out_n", "rows", "flags", "acc")
     need(in_n and out_n and rows, "it has no inputs, outputs or rows")
     need(rows * in_n == size(x) and rows * out_n == size(y), "its sizes differ from its tensors'")
-    need(rows == 1 or not flags & (DENSE_TAIL | DENSE_KEEP), "a trainable layer has one row")
+    need(rows == 1 or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer has one row")
+    need(not flags & LAYER_PACKED or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer is packed")
     _check_act(op)
-    if flags & DENSE_KEEP:
+    if flags & LAYER_KEEP:
         _span(acc, 4 * out_n, parts.arena_len, 4, "acc")
-    if not flags & DENSE_TAIL:
-        _check_channels(parts, op, out_n, in_n * out_n)
+    _check_requantize(parts, op, out_n)
+    if not flags & LAYER_TAIL:
+        _check_weights(parts, op, out_n, in_n * out_n)
         return
-    constant(parts.data, int(op["mult"]), np.int32, out_n, "mult")
-    _shifts(parts.data, int(op["shift"]), out_n, "shift")
     _span(int(op["bias"]), 4 * out_n, parts.tail_len, 4, "bias")
     _span(int(op["weights"]), in_n * out_n, parts.tail_len, 4, "weights")
 
@@ -139,8 +147,11 @@ def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bo
     need(int(op["pad_left"]) < kw * int(op["dil_w"]), "pad_left is too large")
     need(not depthwise or out_c % in_c == 0, "its channels are no multiple of the input's")
     _check_act(op)
-    _check_channels(parts, op, out_c, kh * kw * out_c * (1 if depthwise else in_c))
-    _span(int(op["scratch"]), kh * kw * in_c, parts.arena_len, 4, "scratch")
+    _check_requantize(parts, op, out_c)
+    _check_weights(parts, op, out_c, kh * kw * out_c * (1 if depthwise else in_c))
+    taps = kh * kw * in_c
+    packed = int(op["flags"]) & LAYER_PACKED and not depthwise
+    _span(int(op["scratch"]), -(-taps // 4) * 4 + 4 * taps if packed else taps, parts.arena_len, 4, "scratch")
 
 
 def _windows_hit(in_n: int, out_n: int, k: int, stride: int, pad: int) -> bool:
@@ -268,7 +279,7 @@ def _dense_of(parts: Parts, layer: np.void) -> np.void:
     need(off in parts.op_off, "a trainable layer points at no operation")
     name, op = parts.ops[parts.op_off.index(off)]
     need(
-        name == "dense" and int(op["flags"]) & DENSE_TAIL,
+        name == "dense" and int(op["flags"]) & LAYER_TAIL,
         "a trainable layer points at no trainable operation",
     )
     return op
@@ -288,7 +299,7 @@ def _check_chain(parts: Parts, dense: list[np.void]) -> None:
         need((bias, weights) == (cursor, cursor + 4 * out_n), "the tail has another order than its layers")
         cursor, before = cursor + layer_bytes(out_n, in_n), y
     need(cursor == parts.tail_len, "the tail has another length than its layers")
-    need(int(dense[-1]["flags"]) & DENSE_KEEP, "the output layer does not keep its accumulators")
+    need(int(dense[-1]["flags"]) & LAYER_KEEP, "the output layer does not keep its accumulators")
 
 
 def _check_errors(parts: Parts, header: np.void, dense: list[np.void], classes: int) -> None:

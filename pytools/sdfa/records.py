@@ -38,7 +38,7 @@ CONV = np.dtype(
     _OP + _CHANNELS
     + [("scratch", "<u4"), ("kh", "<u2"), ("kw", "<u2"), ("stride_h", "<u2"), ("stride_w", "<u2"), ("dil_h", "<u2"),
        ("dil_w", "<u2"), ("pad_top", "<u2"), ("pad_left", "<u2")]
-    + _ACT
+    + _ACT + [("flags", "<u4")]
 )  # fmt: skip
 POOL = np.dtype(
     _OP
@@ -65,7 +65,7 @@ KINDS: dict[int, tuple[str, np.dtype[np.void]]] = {
     11: ("copy", COPY), 12: ("table", TABLE),
 }  # fmt: skip
 KIND_OF = {name: kind for kind, (name, _) in KINDS.items()}
-DENSE_TAIL, DENSE_KEEP = 1, 2
+LAYER_TAIL, LAYER_KEEP, LAYER_PACKED, LAYER_FAST, LAYER_PACKABLE = 1, 2, 4, 8, 16
 ADD_SUBTRACT = 1
 
 LEARNING = np.dtype(

@@ -51,7 +51,7 @@ def mobilenet(x: Any) -> Any:
 
 
 def residual(x: Any) -> Any:
-    """Two shortcuts, GlobalAveragePooling2D that keeps its dimensions, a 1x1 convolution as the classifier, a squeeze."""
+    """Two shortcuts, GlobalAveragePooling2D that keeps its dimensions, a 1x1 convolution as classifier, a squeeze."""
     import keras
     from keras import layers
 

@@ -32,6 +32,7 @@ class Machine:
     name: QEMU's name of it. core: for people.
     flags: of the compiler. flash: vectors and code. ram: stack lowest, then variables, the rest is the pool.
     image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing that matters may lie.
+    packing: of weights, see packing.py.
     """
 
     name: str
@@ -42,9 +43,10 @@ class Machine:
     image: Region
     stack_len: int
     timer: Timer
+    packing: str = "plain"
 
 
-def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000) -> Machine:
+def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000, packing: str = "dsp") -> Machine:
     """The FPGA image of an MPS2 board with a core that has no security extension: one memory map for all."""
     return Machine(
         name=f"mps2-{board}",
@@ -55,6 +57,7 @@ def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000) -> Machin
         image=Region(psram, 16 * _MB),
         stack_len=64 * _KB,
         timer=Timer("CMSDK", 0x40000000, 25),
+        packing=packing,
     )
 
 
@@ -69,7 +72,7 @@ _TABLE = (
         stack_len=2560,
         timer=Timer("NRF51", 0x40008000, 16),
     ),
-    _mps2("an385", "Cortex-M3", "-mcpu=cortex-m3"),
+    _mps2("an385", "Cortex-M3", "-mcpu=cortex-m3", packing="plain"),
     _mps2("an386", "Cortex-M4F", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
     _mps2("an500", "Cortex-M7", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard", psram=0x60000000),
     Machine(
@@ -81,6 +84,7 @@ _TABLE = (
         image=Region(0x10200000, 2 * _MB),
         stack_len=64 * _KB,
         timer=Timer("CMSDK", 0x50000000, 20),
+        packing="dsp",
     ),
     Machine(
         name="mps3-an547",

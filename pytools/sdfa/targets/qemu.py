@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
+from sdfa.packing import repacked
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
 from sdfa.targets.machines import MACHINES, Machine
@@ -91,6 +92,7 @@ class Qemu:
         room = self.machine.image.length
         if len(image) > room:
             raise SdfaError(f"{self.name}: the image has {len(image)} bytes, the board has room for {room}")
+        image = repacked(image, self.machine.packing)
         command = self.command(self.program())
         # QEMU loads no empty file; zeros are no image either
         return run_batch(self.name, command, image or bytes(4), requests, self.time_limit_s)

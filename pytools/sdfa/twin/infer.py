@@ -15,7 +15,8 @@ import numpy.typing as npt
 from sdfa.errors import SdfaError
 from sdfa.image_checks import ints, size
 from sdfa.image_reader import Image
-from sdfa.records import DENSE_KEEP, DENSE_TAIL, KIND_OF
+from sdfa.packing import plain_weights
+from sdfa.records import KIND_OF, LAYER_KEEP, LAYER_TAIL
 from sdfa.twin.fixedpoint import Int64Array, i64, softmax
 from sdfa.twin.kernels import (
     accumulate,
@@ -172,14 +173,17 @@ def _execute(image: Image, tail: bytes, state: _State, i: int) -> None:
 def _dense(image: Image, tail: bytes, state: _State, i: int) -> Int8Array:
     op = image.ops[i][1]
     in_n, out_n, rows, flags, bias, weights = ints(op, "in_n", "out_n", "rows", "flags", "bias", "weights")
-    place = tail if flags & DENSE_TAIL else image.data
-    w = np.frombuffer(place, np.int8, out_n * in_n, weights).reshape(out_n, in_n)
+    place = tail if flags & LAYER_TAIL else image.data
+    if flags & LAYER_TAIL:
+        w = np.frombuffer(tail, np.int8, out_n * in_n, weights).reshape(out_n, in_n)
+    else:
+        w = plain_weights(image, "dense", op)
     x = _read(image, state, int(op["in"]))
     acc, y = dense(image, i, w, np.frombuffer(place, "<i4", out_n, bias), x.reshape(len(x), rows, in_n))
     y = y.reshape(len(x), rows * out_n)
-    if flags & DENSE_TAIL:
+    if flags & LAYER_TAIL:
         state.inputs[i], state.outputs[i] = x, y
-    if flags & DENSE_KEEP:
+    if flags & LAYER_KEEP:
         state.acc = acc[:, 0].astype(np.int32)
     return y
 
@@ -223,7 +227,10 @@ def _convolve(image: Image, x: Int8Array, op: np.void, out: np.void) -> Int8Arra
     shift = i64(image.constant(int(op["shift"]), np.int8, out_c))
     deep = int(op["kind"]) == KIND_OF["depthwise"]
     shape = (kh, kw, out_c) if deep else (out_c, kh, kw, in_c)
-    weights = image.constant(int(op["weights"]), np.int8, int(np.prod(shape))).reshape(shape)
+    if deep:
+        weights = image.constant(int(op["weights"]), np.int8, int(np.prod(shape))).reshape(shape)
+    else:
+        weights = plain_weights(image, "conv", op).reshape(shape)
     z_in = _zero_point(image, int(op["in"]))
     acc = (depthwise if deep else conv)(x, weights, bias, op, z_in, out)
     return requantize(acc, mult, shift, int(out["zero_point"]), op)
