@@ -305,6 +305,8 @@ def _samples(image: Any, path: Path) -> Any:
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
+    from sdfa.report import ram_line
+
     name = "accuracy" if "accuracy_before" in result else "rmse"
     table = Table("", "before", "after")
     console.print(f"{result['steps']} steps, scored on {result['evaluated_on']}", soft_wrap=True)
@@ -317,6 +319,7 @@ def _show_learning(result: dict[str, Any], out: Path) -> None:
     console.print(
         f"stopped at a limit: {sat['weights']} weights, {sat['activations']} activations, {sat['logits']} logits"
     )
+    console.print(ram_line(result["ram"]))
     console.print(f"Wrote {out}", soft_wrap=True)
 
 
@@ -361,6 +364,9 @@ def _refuse_mismatch(result: dict[str, Any]) -> None:
 
 
 def _show_check(result: dict[str, Any]) -> None:
+    from sdfa.report import ram_line
+
+    console.print(ram_line(result["ram"]))
     inference = result["inference"]
     console.print(
         f"inference: {inference['bytes']} output bytes of {inference['samples']} samples compared, "
