@@ -28,7 +28,7 @@ from sdfa.load import load_tflite
 from sdfa.merge import merge
 from sdfa.settings import load_settings
 from sdfa.targets import Host
-from tests.clikit import Cli, done, one_line, runner, tree
+from tests.clikit import Cli, done, one_line, tree
 from tests.oracles import lite_rows, micro_rows
 from tests.tflite_writer import Net, OpDef, cnn, dense_net
 
@@ -161,11 +161,6 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copyfile(DIGITS, tmp_path / "model.tflite")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def pytools(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return runner(capsys, monkeypatch)
 
 
 def _refused(pytools: Cli, work: Path, image: str, model: str) -> str:

@@ -11,15 +11,10 @@ import pytest
 
 from sdfa.bundle import model_dir
 from sdfa.demo import changed_digits
-from tests.clikit import Cli, done, runner
+from tests.clikit import Cli, done
 
 LIMIT = 8 * 1024
 BOARD = "qemu:microbit"
-
-
-@pytest.fixture
-def pytools(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return runner(capsys, monkeypatch)
 
 
 @pytest.fixture
