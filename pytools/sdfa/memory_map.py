@@ -70,6 +70,21 @@ def overlaps(m: MemoryMap) -> list[tuple[str, str]]:
     return found
 
 
+def shades(m: MemoryMap, n: int) -> dict[str, int]:
+    """A shade 0 ... n - 1 for each block, another one than its neighbours' in time or in memory as far as n allows."""
+    found: dict[str, int] = {}
+    for b in m.blocks:
+        taken = [found[other.name] for other in m.blocks if other.name in found and _touch(m, b, other)]
+        found[b.name] = min(range(n), key=taken.count)
+    return found
+
+
+def _touch(m: MemoryMap, a: Block, b: Block) -> bool:
+    at, bt = m.offsets[a.name], m.offsets[b.name]
+    near = at <= bt + align(b.len) and bt <= at + align(a.len)
+    return near and a.first <= b.last + 1 and b.first <= a.last + 1
+
+
 def as_data(m: MemoryMap) -> dict[str, Any]:
     """JSON-able."""
     return {
@@ -79,6 +94,13 @@ def as_data(m: MemoryMap) -> dict[str, Any]:
             for b in m.blocks
         ],
     }  # fmt: skip
+
+
+def from_data(data: dict[str, Any]) -> MemoryMap:
+    """What as_data made, as far as drawing needs it."""
+    blocks = tuple(Block(b["name"], b["len"], b["first"], b["last"]) for b in data["blocks"])
+    offsets = {b["name"]: b["off"] for b in data["blocks"]}
+    return MemoryMap(blocks, offsets, tuple(data["steps"]), data["arena"], data["minimum"], tuple(data["use"]))
 
 
 def _use(blocks: Sequence[Block], offsets: dict[str, int], step: int) -> int:

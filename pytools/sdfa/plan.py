@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,9 @@ class Use:
     output: int
 
 
-def storage_blocks(uses: Sequence[Use], lengths: dict[int, int], begun: Iterable[int], kept: Iterable[int]) -> list[Block]:
+def storage_blocks(
+    uses: Sequence[Use], lengths: dict[int, int], begun: Iterable[int], kept: Iterable[int]
+) -> list[Block]:
     """The blocks `tensor n` of all storages n. lengths: bytes. begun: in use from step 0; kept: until the end."""
     first: dict[int, int] = dict.fromkeys(begun, 0)
     last: dict[int, int] = {}
@@ -121,6 +123,16 @@ def _place(order: Sequence[Block]) -> dict[str, int]:
 
 def _height(blocks: Sequence[Block], offsets: dict[str, int]) -> int:
     return max((offsets[b.name] + align(b.len) for b in blocks), default=0)
+
+
+def missed(blocks: Sequence[Block], offsets: Mapping[str, int], minimum: int) -> str:
+    """By how much a plan misses the minimum and which blocks found no lower place, for people; "" if it does not."""
+    above = [b for b in blocks if offsets[b.name] + align(b.len) > minimum]
+    if not above:
+        return ""
+    height = max(offsets[b.name] + align(b.len) for b in above)
+    names = ", ".join(f"{b.name} ({b.len} bytes, operations {b.first} to {b.last})" for b in above)
+    return f"the arena is {height - minimum} bytes above its minimum of {minimum}: no lower place for {names}"
 
 
 def _other_order(order: list[Block], offsets: dict[str, int], rng: np.random.Generator) -> list[Block]:
