@@ -57,9 +57,25 @@ static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, con
     acc[3] = sdfa_dot(d, w2 + step, x, n);
 }
 
+/* out = max(out, at) for the whole words of n values; returns how many values that were. */
+static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        uint32_t a = sdfa_load4(out + i), b = sdfa_load4(at + i), v;
+        __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(v) : "r"(a), "r"(b));
+        memcpy(out + i, &v, 4);
+    }
+    return i;
+}
+
 #else
 
 /* Portable C. */
+static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
+    (void)out, (void)at, (void)n;
+    return 0;
+}
+
 static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n) {
     uint32_t sum = (uint32_t)acc;
     while (n--)

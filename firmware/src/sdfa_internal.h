@@ -6,20 +6,6 @@
 #include "sdfa_fixed.h"
 #include "sdfa_format.h"
 
-/* DSP extension (Cortex-M4, M7, M33): two products an instruction; these cores load words from any address. */
-#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32 && !defined(__ARM_FEATURE_MVE)
-#define SDFA_DSP 1
-#else
-#define SDFA_DSP 0
-#endif
-
-/* Vector extension (Cortex-M55): sixteen products an instruction. */
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define SDFA_MVE 1
-#else
-#define SDFA_MVE 0
-#endif
-
 typedef int16_t SDFA_ALIAS sdfa_i16;
 typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
@@ -78,7 +64,12 @@ static inline int8_t sdfa_requantize(int32_t acc, int32_t mult, int32_t shift, i
     return (int8_t)sdfa_clamp(sdfa_wrap_add(sdfa_mbqm(acc, mult, shift), zero_point), lo, hi);
 }
 
-/* The same for a layer with the flag FAST (SPEC.md 2.1) and no clamp but int8. */
+/* Whether sdfa_requantize_fast may be used: with a smaller shift, an accumulator of 2^30 would not saturate the output. */
+static inline int sdfa_channel_fast(int32_t mult, int32_t shift) {
+    return (mult >= 1 << 30 || mult == 0) && shift >= -20 && shift < 0;
+}
+
+/* The same for a fast channel (SPEC.md 2.1) (SPEC.md 2.1) and no clamp but int8. */
 static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shift, int32_t zero_point) {
     int32_t halves = -1 - shift; /* 0 .. 19 */
 #if SDFA_DSP

@@ -4,15 +4,6 @@
 
 #include "sdfa_window.h"
 
-/* A function in assembly: whole, so that no compiler counts its registers or drops its arguments. */
-#define SDFA_FUNCTION(name)                                                                                            \
-    ".pushsection .text." name ",\"ax\",%progbits\n\t"                                                                 \
-    ".syntax unified\n\t"                                                                                              \
-    ".thumb\n\t"                                                                                                       \
-    ".align 2\n\t"                                                                                                     \
-    ".global " name "\n\t"                                                                                             \
-    ".type " name ", %function\n" name ":\n\t"
-
 struct sdfa_matvec {
     const int8_t *weights; /* int8[out_n][in_n]; packed: SPEC.md 1.4 */
     const sdfa_i32 *bias;  /* int32[out_n], input zero point folded in */
@@ -22,7 +13,7 @@ struct sdfa_matvec {
     uint32_t in_n, out_n;
     uint32_t packed_n; /* rows that are packed in groups of eight; the rest are plain */
     int32_t zero_point, act_min, act_max;
-    int fast; /* sdfa_requantize_fast may be used, and clamps enough */
+    int fast; /* sdfa_requantize_fast does for all rows */
 };
 
 /* out: int8[out_n]; x: int8[in_n]. The packed rows, and the plain rows behind them. */
