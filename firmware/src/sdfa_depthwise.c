@@ -28,7 +28,7 @@ void sdfa_depthwise_any(void *context, const int8_t *window, int8_t *out) {
         }
 }
 
-#if !SDFA_DSP
+#if !SDFA_DSP && !SDFA_MVE
 
 sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d) {
     (void)d;
