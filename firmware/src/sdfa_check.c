@@ -41,14 +41,12 @@ int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
 }
 
 int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    uint32_t wrong = 0;
     if (!sdfa_mults_ok(s, mult, n) || !sdfa_shifts_ok(s, shift, n))
         return 0;
-    if (flags & SDFA_LAYER_FAST)
-        for (uint32_t i = 0; i < n; i++)
-            wrong |= (uint32_t)(sdfa_data_i8(s, shift)[i] + 20 > 19) |
-                     (uint32_t)(sdfa_data_i32(s, mult)[i] - 1 < (1 << 30) - 1);
-    return !wrong;
+    for (uint32_t i = 0; i < n && (flags & SDFA_LAYER_FAST); i++)
+        if (!sdfa_channel_fast(sdfa_data_i32(s, mult)[i], sdfa_data_i8(s, shift)[i]))
+            return 0;
+    return 1;
 }
 
 int sdfa_act_ok(int32_t lo, int32_t hi) {

@@ -78,7 +78,12 @@ static inline int8_t sdfa_requantize(int32_t acc, int32_t mult, int32_t shift, i
     return (int8_t)sdfa_clamp(sdfa_wrap_add(sdfa_mbqm(acc, mult, shift), zero_point), lo, hi);
 }
 
-/* The same for a layer with the flag FAST (SPEC.md 2.1) and no clamp but int8. */
+/* Whether sdfa_requantize_fast may be used: with a smaller shift, an accumulator of 2^30 would not saturate the output. */
+static inline int sdfa_channel_fast(int32_t mult, int32_t shift) {
+    return (mult >= 1 << 30 || mult == 0) && shift >= -20 && shift < 0;
+}
+
+/* The same for a fast channel (SPEC.md 2.1) (SPEC.md 2.1) and no clamp but int8. */
 static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shift, int32_t zero_point) {
     int32_t halves = -1 - shift; /* 0 .. 19 */
 #if SDFA_DSP

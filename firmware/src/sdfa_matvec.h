@@ -22,7 +22,7 @@ struct sdfa_matvec {
     uint32_t in_n, out_n;
     uint32_t packed_n; /* rows that are packed in groups of eight; the rest are plain */
     int32_t zero_point, act_min, act_max;
-    int fast; /* sdfa_requantize_fast may be used, and clamps enough */
+    int fast; /* sdfa_requantize_fast does for all rows */
 };
 
 /* out: int8[out_n]; x: int8[in_n]. The packed rows, and the plain rows behind them. */

@@ -234,18 +234,23 @@ __asm__(SDFA_FUNCTION(
                                            "pop {r4-r11, pc}\n\t"
                                            ".popsection");
 
-static struct work begin(const struct sdfa_matvec *m, int8_t *out, int8_t *second, int32_t *sum) {
+/* sum: where sums go that the assembly does not finish. */
+static struct work begin(const struct sdfa_matvec *m, int32_t *sum) {
     struct work w;
     w.block_n = m->in_n / 4;
     w.rest_n = m->in_n & 3u;
-    w.bias = m->bias;
-    w.mult = m->mult;
-    w.shift = m->shift;
     w.offset = (uint32_t)(2 * m->zero_point + 1);
-    w.out = out;
-    w.second = (uint32_t)((uintptr_t)second - (uintptr_t)out);
     w.sum = m->fast ? NULL : sum;
     return w;
+}
+
+/* Before the first row of a vector, or of two. */
+static void restart(struct work *w, const struct sdfa_matvec *m, int8_t *out, int8_t *second) {
+    w->bias = m->bias;
+    w->mult = m->mult;
+    w->shift = m->shift;
+    w->out = out;
+    w->second = (uint32_t)((uintptr_t)second - (uintptr_t)out);
 }
 
 /* Both rows of a pair, i and i + 1. */
@@ -256,8 +261,9 @@ static void finish_pair(int8_t *out, const struct sdfa_matvec *m, uint32_t i, in
 
 void sdfa_matvec_packed(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
     int32_t sum[8];
-    struct work work = begin(m, out, out, sum);
+    struct work work = begin(m, sum);
     const int8_t *group = m->weights;
+    restart(&work, m, out, out);
     for (uint32_t i = 0; i < m->packed_n; i += 8, group += 8 * m->in_n) {
         sdfa_dsp_group(&work, group, x);
         for (uint32_t p = 0; p < 8 && work.sum; p += 2)
@@ -270,6 +276,7 @@ struct two {
     const struct sdfa_matvec *m;
     int16_t *wide; /* int16[in_n][2] */
     int8_t *first; /* where the outputs of the first window go; NULL: there is no window yet */
+    struct work work;
 };
 
 /* x as vector v of two in `wide`. Blocks of four values: words of the first and third of vector 0, of 1, then of the
@@ -286,7 +293,8 @@ static void widen(int16_t *wide, const int8_t *x, uint32_t n, uint32_t v) {
 }
 
 /* Four rows where sdfa_dsp_two left sums. */
-static void finish_two(const struct two *t, int8_t *second, uint32_t i, const int32_t *sum) {
+static void finish_two(const struct two *t, int8_t *second, uint32_t i) {
+    const int32_t *sum = t->work.sum;
     for (uint32_t p = 0; p < 4; p += 2, i += 2) {
         finish_pair(second, t->m, i, sum[p + 1], sum[p + 5]);
         finish_pair(t->first, t->m, i, sum[p], sum[p + 4]);
@@ -294,15 +302,17 @@ static void finish_two(const struct two *t, int8_t *second, uint32_t i, const in
 }
 
 static void packed_rows(struct two *t, int8_t *second) {
-    int32_t sum[8];
-    struct work work = begin(t->m, t->first, second, sum);
-    const int8_t *group = t->m->weights, *rest = group + 32 * work.block_n;
-    for (uint32_t i = 0; i < t->m->packed_n; i += 8, group += 8 * t->m->in_n, rest += 8 * t->m->in_n)
-        for (uint32_t half = 0; half < 2; half++) {
-            sdfa_dsp_two(&work, group + 8 * half, t->wide, rest + 4 * half);
-            if (work.sum)
-                finish_two(t, second, i + 4 * half, sum);
-        }
+    const struct sdfa_matvec *m = t->m;
+    const int8_t *group = m->weights, *rest = group + 32 * t->work.block_n;
+    restart(&t->work, m, t->first, second);
+    for (uint32_t i = 0; i < m->packed_n; i += 8, group += 8 * m->in_n, rest += 8 * m->in_n) {
+        sdfa_dsp_two(&t->work, group, t->wide, rest);
+        if (t->work.sum)
+            finish_two(t, second, i);
+        sdfa_dsp_two(&t->work, group + 8, t->wide, rest + 4);
+        if (t->work.sum)
+            finish_two(t, second, i + 4);
+    }
     t->first = NULL;
 }
 
@@ -322,7 +332,11 @@ static void add_window(void *context, const int8_t *window, int8_t *out) {
 }
 
 void sdfa_conv_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_matvec *m) {
-    struct two t = {m, NULL, NULL};
+    int32_t sum[8];
+    struct two t;
+    t.m = m;
+    t.first = NULL;
+    t.work = begin(m, sum);
     t.wide = (int16_t *)(void *)(s->arena + p->scratch + ((m->in_n + 3) & ~3u));
     sdfa_each_window(s, p, m->packed_n ? add_window : one_window, m->packed_n ? (void *)&t : (void *)m);
     if (t.first) /* the last of an odd number, with any other beside it */

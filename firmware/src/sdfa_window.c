@@ -33,24 +33,56 @@ struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv
     return m;
 }
 
-/* Copies n bytes; by blocks where everything is aligned. */
-static void copy(int8_t *to, const int8_t *from, uint32_t n) {
-    struct SDFA_ALIAS block {
-        uint32_t word[8];
-    };
-    if ((((uintptr_t)to | (uintptr_t)from) & 3u) == 0) {
-        for (; n >= 32; n -= 32, to += 32, from += 32)
-            *(struct block *)(void *)to = *(const struct block *)(const void *)from;
-        for (; n >= 4; n -= 4, to += 4, from += 4)
+/* Keeps a short loop a loop: a call of memset or memcpy costs more, and small C libraries work by bytes. */
+#if defined(__GNUC__)
+#define SDFA_LOOP(p) __asm__("" : "+r"(p))
+#else
+#define SDFA_LOOP(p) ((void)0)
+#endif
+
+struct SDFA_ALIAS block {
+    uint32_t word[4];
+};
+
+static int aligned(const int8_t *a, const int8_t *b) {
+    return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0;
+}
+
+/* n > 0 bytes; by blocks where everything is aligned. */
+static inline void copy(int8_t *to, const int8_t *from, uint32_t n) {
+    if (n >= 4 && aligned(to, from)) {
+        for (; n >= 32; n -= 32, to += 32, from += 32) {
+            ((struct block *)(void *)to)[0] = ((const struct block *)(const void *)from)[0];
+            ((struct block *)(void *)to)[1] = ((const struct block *)(const void *)from)[1];
+        }
+        for (; n >= 4; n -= 4, to += 4, from += 4) {
             *(sdfa_u32 *)(void *)to = *(const sdfa_u32 *)(const void *)from;
+            SDFA_LOOP(to);
+        }
+        if (n == 0)
+            return;
     }
-    while (n--)
+    do {
         *to++ = *from++;
+        SDFA_LOOP(to);
+    } while (--n);
 }
 
 static void fill(int8_t *to, int32_t value, uint32_t n) {
-    while (n--)
+    uint32_t word = (uint32_t)(value & 0xff) * 0x01010101u;
+    const struct block four = {{word, word, word, word}};
+    if (aligned(to, to)) {
+        for (; n >= 16; n -= 16, to += 16)
+            *(struct block *)(void *)to = four;
+        for (; n >= 4; n -= 4, to += 4) {
+            *(sdfa_u32 *)(void *)to = word;
+            SDFA_LOOP(to);
+        }
+    }
+    for (; n; n--) {
         *to++ = (int8_t)value;
+        SDFA_LOOP(to);
+    }
 }
 
 /* The picture, and the part of a row of taps that lies inside it. */
@@ -58,8 +90,10 @@ struct view {
     const struct sdfa_conv_op *p;
     const int8_t *picture;
     int8_t *scratch;
-    uint32_t c, row_len;
+    uint32_t c, row_len, run_len,
+        taps; /* bytes of a cell, of a row of the picture, of a row of taps; cells of a window */
     int32_t h, w, zero_point;
+    int32_t y_max, x_max; /* the last places of an inner window */
 };
 
 /* Taps kx = 0 .. n - 1 of one row, which are neighbours in the picture from column x on. row: NULL outside. */
@@ -89,11 +123,21 @@ static void gather_row(int8_t *to, const struct view *v, const int8_t *row, int3
         gather_run(to, v, row, x, 1);
 }
 
+/* A window that lies inside the picture as a whole, without dilation: one run a row. */
+static const int8_t *inner_window(const struct view *v, const int8_t *from) {
+    int8_t *to = v->scratch;
+    if (v->taps == 1)
+        return from;
+    for (uint32_t ky = v->p->kh; ky; ky--, to += v->run_len, from += v->row_len)
+        copy(to, from, v->run_len);
+    return v->scratch;
+}
+
 static const int8_t *window(const struct view *v, int32_t y, int32_t x) {
     int8_t *to = v->scratch;
-    if (v->p->kh == 1 && v->p->kw == 1 && y >= 0 && y < v->h && x >= 0 && x < v->w)
-        return v->picture + (uint32_t)y * v->row_len + (uint32_t)x * v->c;
-    for (uint32_t ky = 0; ky < v->p->kh; ky++, y += v->p->dil_h, to += v->p->kw * v->c)
+    if (y >= 0 && y <= v->y_max && x >= 0 && x <= v->x_max)
+        return inner_window(v, v->picture + (uint32_t)y * v->row_len + (uint32_t)x * v->c);
+    for (uint32_t ky = 0; ky < v->p->kh; ky++, y += v->p->dil_h, to += v->run_len)
         gather_row(to, v, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL, x);
     return v->scratch;
 }
@@ -106,6 +150,10 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     v.scratch = (int8_t *)s->arena + p->scratch;
     v.c = in->c;
     v.row_len = in->w * in->c;
+    v.run_len = p->kw * in->c;
+    v.taps = (uint32_t)p->kh * p->kw;
+    v.y_max = p->dil_h == 1 && p->dil_w == 1 ? in->h - p->kh : -1;
+    v.x_max = in->w - p->kw;
     v.h = in->h;
     v.w = in->w;
     v.zero_point = in->zero_point;
