@@ -1,5 +1,5 @@
 /* ADD and its subtraction (SPEC.md 2.2). */
-#include "sdfa_internal.h"
+#include "sdfa_add.h"
 
 static int factor_ok(int32_t mult, int32_t shift) {
     return mult >= 0 && shift >= -31 && shift <= 0;
@@ -13,7 +13,9 @@ static int check(const struct sdfa *s, const struct sdfa_op *op) {
     return SDFA_ERR_OK;
 }
 
-static void run(const struct sdfa *s, const struct sdfa_op *op) {
+#if !SDFA_MVE
+
+void sdfa_add_values(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_add_op *p = (const struct sdfa_add_op *)op;
     const int8_t *a = sdfa_values(s, op->in), *b = sdfa_values(s, p->in1);
     int32_t za = sdfa_tensor_at(s, op->in)->zero_point, zb = sdfa_tensor_at(s, p->in1)->zero_point;
@@ -27,4 +29,6 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     }
 }
 
-const struct sdfa_kernel sdfa_kernel_add = {SDFA_ADD, sizeof(struct sdfa_add_op), check, run};
+#endif
+
+const struct sdfa_kernel sdfa_kernel_add = {SDFA_ADD, sizeof(struct sdfa_add_op), check, sdfa_add_values};

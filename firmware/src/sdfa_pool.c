@@ -1,5 +1,5 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
-#include "sdfa_internal.h"
+#include "sdfa_bytes_mve.h"
 
 #define CELLS_MAX (1u << 23) /* keeps a sum of int8, and its rounding, inside int32 */
 
@@ -56,17 +56,46 @@ static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *p
     }
 }
 
+#if SDFA_MVE
+
+static void fill_cell(int8_t *out, int32_t value, uint32_t n) {
+    sdfa_bytes_fill(out, value, n);
+}
+
+static void max_of_cells(int8_t *out, const int8_t *cell, uint32_t n) {
+    sdfa_bytes_max(out, cell, n);
+}
+
+static void clamp_cell(int8_t *out, int32_t lo, int32_t hi, uint32_t n) {
+    sdfa_bytes_clamp(out, lo, hi, n);
+}
+
+#else
+
+static void fill_cell(int8_t *out, int32_t value, uint32_t n) {
+    for (uint32_t c = 0; c < n; c++)
+        out[c] = (int8_t)value;
+}
+
+static void max_of_cells(int8_t *out, const int8_t *cell, uint32_t n) {
+    for (uint32_t c = 0; c < n; c++)
+        if (cell[c] > out[c])
+            out[c] = cell[c];
+}
+
+static void clamp_cell(int8_t *out, int32_t lo, int32_t hi, uint32_t n) {
+    for (uint32_t c = 0; c < n; c++)
+        out[c] = (int8_t)sdfa_clamp(out[c], lo, hi);
+}
+
+#endif
+
 static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
     uint32_t n = in->c;
-    for (uint32_t c = 0; c < n; c++)
-        out[c] = -128;
+    fill_cell(out, -128, n);
     for (uint32_t y = b->y0; y < b->y1; y++)
-        for (uint32_t x = b->x0; x < b->x1; x++) {
-            const int8_t *at = picture + (y * in->w + x) * n;
-            for (uint32_t c = 0; c < n; c++)
-                if (at[c] > out[c])
-                    out[c] = at[c];
-        }
+        for (uint32_t x = b->x0; x < b->x1; x++)
+            max_of_cells(out, picture + (y * in->w + x) * n, n);
 }
 
 static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *cell) {
@@ -77,8 +106,7 @@ static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *ce
         for (uint32_t x = 0; x < t->w; x++, out += t->c) {
             struct box b = window(p, in, y, x);
             cell(out, in, sdfa_values(s, op->in), &b);
-            for (uint32_t c = 0; c < t->c; c++)
-                out[c] = (int8_t)sdfa_clamp(out[c], p->act_min, p->act_max);
+            clamp_cell(out, p->act_min, p->act_max, t->c);
         }
 }
 
