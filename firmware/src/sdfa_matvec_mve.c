@@ -7,17 +7,15 @@
 #include <stddef.h>
 
 /* The assembly reads the struct by these offsets. */
-typedef char sdfa_assert_matvec[offsetof(struct sdfa_matvec, bias) == 4 && offsetof(struct sdfa_matvec, mult) == 8 &&
-                                        offsetof(struct sdfa_matvec, shift) == 12 &&
-                                        offsetof(struct sdfa_matvec, keep) == 16 &&
-                                        offsetof(struct sdfa_matvec, in_n) == 20 &&
-                                        offsetof(struct sdfa_matvec, out_n) == 24 &&
-                                        offsetof(struct sdfa_matvec, packed_n) == 28 &&
-                                        offsetof(struct sdfa_matvec, zero_point) == 32 &&
-                                        offsetof(struct sdfa_matvec, act_min) == 36 &&
-                                        offsetof(struct sdfa_matvec, fast) == 44
-                                    ? 1
-                                    : -1];
+typedef char
+    sdfa_assert_matvec[offsetof(struct sdfa_matvec, bias) == 4 && offsetof(struct sdfa_matvec, mult) == 8 &&
+                               offsetof(struct sdfa_matvec, shift) == 12 && offsetof(struct sdfa_matvec, keep) == 16 &&
+                               offsetof(struct sdfa_matvec, in_n) == 20 && offsetof(struct sdfa_matvec, out_n) == 24 &&
+                               offsetof(struct sdfa_matvec, packed_n) == 28 &&
+                               offsetof(struct sdfa_matvec, zero_point) == 32 &&
+                               offsetof(struct sdfa_matvec, act_min) == 36 && offsetof(struct sdfa_matvec, fast) == 44
+                           ? 1
+                           : -1];
 
 /* acc + the products of two vectors. */
 int32_t sdfa_mve_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n);
@@ -86,8 +84,8 @@ __asm__(SDFA_FUNCTION("sdfa_mve_rows")
         "letp lr, 2b\n"
         "3:\n\t"
         "ldrd r1, r3, [sp, #8]\n\t"
-        "vmov q0[2], q0[0], r8, r0\n\t"
-        "vmov q0[3], q0[1], r10, r2\n\t"
+        "vmov q0[2], q0[0], r0, r8\n\t"
+        "vmov q0[3], q0[1], r2, r10\n\t"
         "ldrd r5, r7, [sp, #16]\n\t"
         "add r1, r11\n\t"
         "add r3, r4\n\t"
