@@ -30,9 +30,8 @@ void sdfa_depthwise_any(void *context, const int8_t *window, int8_t *out) {
 
 #if !SDFA_DSP && !SDFA_MVE
 
-sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d) {
-    (void)d;
-    return sdfa_depthwise_any;
+void sdfa_depthwise_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_depthwise *w) {
+    sdfa_each_window(s, p, sdfa_depthwise_any, w);
 }
 
 #endif
@@ -42,7 +41,7 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     struct sdfa_depthwise d;
     d.m = sdfa_conv_matvec(s, p, (uint32_t)p->kh * p->kw);
     d.in_c = sdfa_tensor_at(s, op->in)->c;
-    sdfa_each_window(s, p, sdfa_depthwise_cell(&d), &d);
+    sdfa_depthwise_windows(s, p, &d);
 }
 
 const struct sdfa_kernel sdfa_kernel_depthwise = {SDFA_DEPTHWISE, sizeof(struct sdfa_conv_op), check, run};
