@@ -119,9 +119,9 @@ static int all_negative(const int8_t *shift, uint32_t n) {
     return all < 0;
 }
 
-sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d) {
-    int fits = d->m.out_n == d->in_c && d->in_c >= 8 && all_negative(d->m.shift, d->in_c);
-    return fits ? run_cell : sdfa_depthwise_any;
+void sdfa_depthwise_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_depthwise *w) {
+    int fits = w->m.out_n == w->in_c && w->in_c >= 8 && all_negative(w->m.shift, w->in_c);
+    sdfa_each_window(s, p, fits ? run_cell : sdfa_depthwise_any, w);
 }
 
 #endif

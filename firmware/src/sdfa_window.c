@@ -146,7 +146,7 @@ static void gather_columns(int8_t *to, const struct view *v, int32_t y, int32_t 
         gather_span(to, v, &s, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL);
 }
 
-#if defined(__ARM_FEATURE_UNALIGNED) && __ARM_ARCH_ISA_THUMB == 2
+#if defined(__ARM_FEATURE_UNALIGNED) && __ARM_ARCH_ISA_THUMB == 2 && !SDFA_MVE
 
 /* Copies row_n runs of run_n bytes that stand row_len apart, one behind the other. Words may stand anywhere; blocks of 32
  * bytes are used where everything is aligned. */
