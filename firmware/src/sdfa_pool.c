@@ -1,4 +1,5 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
+#include "sdfa_bytes_mve.h"
 #include "sdfa_dot.h"
 #include "sdfa_internal.h"
 
@@ -57,6 +58,14 @@ static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *p
     }
 }
 
+#if SDFA_MVE
+
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_max(out, at, n);
+}
+
+#else
+
 /* out becomes the larger of each two. */
 static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
     uint32_t i = sdfa_max_words(out, at, n);
@@ -66,6 +75,8 @@ static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
             out[i] = (int8_t)v;
     }
 }
+
+#endif
 
 static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
     uint32_t n = in->c, step = in->w * n;
