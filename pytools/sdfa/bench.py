@@ -71,11 +71,18 @@ def _instructions(image: Image, costs: tuple[Costs, ...]) -> dict[str, Any]:
     macs = sum(op_macs(image, kind, op) for kind, op in image.ops)
     run = costs[0].run
     found: dict[str, Any] = {
-        "open": costs[0].open.mean, "run": _spread(run), "macs": macs, "per_mac": run.mean / macs if macs else None,
+        "open": costs[0].open.mean, "bind": costs[0].bind.mean, "crc": _crc(image, costs[0]),
+        "run": _spread(run), "macs": macs, "per_mac": run.mean / macs if macs else None,
     }  # fmt: skip
     if len(costs) > 1:
         found |= {"learn": _spread(costs[1].learn), "step": {"mean": costs[1].run.mean + costs[1].learn.mean}}
     return found
+
+
+def _crc(image: Image, costs: Costs) -> dict[str, float]:
+    """What the CRC-32 takes of sdfa_open: instructions, and for each byte of the image."""
+    mean = costs.open.mean - costs.bind.mean
+    return {"mean": mean, "per_byte": mean / int(image.header["image_len"])}
 
 
 def _spread(cost: Cost) -> dict[str, int]:

@@ -76,7 +76,8 @@ def _measure_calls(board: str, case: Case, samples: Samples) -> Figures:
 
 def _instructions(costs: Costs, case: Case) -> Figures:
     step = {} if case.loss is None else {"step, instructions": costs.run.mean + costs.learn.mean}
-    return {"open, instructions": costs.open.mean, "run, instructions": costs.run.mean, **step}
+    start = {"open, instructions": costs.open.mean, "bind, instructions": costs.bind.mean}
+    return {**start, "run, instructions": costs.run.mean, **step}
 
 
 def _memory(costs: Costs, info: Info) -> Figures:
