@@ -77,7 +77,8 @@ def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8A
     """Real values to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
     if x.dtype == np.int8:
         return np.asarray(x, np.int8)
-    q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
     return np.asarray(np.clip(q, -128, 127), np.int8)
 
 
@@ -107,8 +108,9 @@ def tail_weight_count(image: Image) -> int:
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """Real targets (n, outputs) to Q15 of the output range (SPEC 3.1)."""
-    scale = _last_scale(image)
-    return np.asarray(np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767), np.int16)
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        q15 = np.rint(y / (256 * _last_scale(image)) * 32768)
+    return np.asarray(np.clip(q15, -32767, 32767), np.int16)
 
 
 def _last_scale(image: Image) -> float:

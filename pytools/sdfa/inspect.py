@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.adapt import class_count
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, printable
 from sdfa.fold import fold_shapes
 from sdfa.image_reader import Image, read_image
 from sdfa.load import read_model
@@ -111,7 +111,7 @@ def _learned(image: Image) -> dict[str, Any]:
 
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
-    console.print(f"{what['name']}  {what['bytes']} bytes", style="bold", soft_wrap=True)
+    console.print(f"{printable(str(what['name']))}  {what['bytes']} bytes", style="bold", soft_wrap=True)
     table = Table("#", "operation", "in", "out")
     for i, op in enumerate(what["ops"]):
         mark = "" if op.get("supported", True) else "  (not supported)"
@@ -128,7 +128,7 @@ def _shape(shape: list[int]) -> str:
 
 def _show_image(what: dict[str, Any], console: Console) -> None:
     ram = what["ram"]
-    console.print(f"model id {what['model_id']}, from {what['source']}", soft_wrap=True)
+    console.print(f"model id {what['model_id']}, from {printable(str(what['source']))}", soft_wrap=True)
     console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, tensor by tensor:")
     _show_map(what, console)
     g = what["learning"]

@@ -56,7 +56,7 @@ def run(
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out, json_to], [image, inputs])
+    check_outputs([out], [image, inputs], json_to)
     data, parsed = load_image(image)
     x = quantize_input(parsed, check_inputs(inputs, _load_array(inputs), input_shape(parsed)))
     with progress.status(f"running {len(x)} samples on {target}"):
@@ -96,8 +96,8 @@ def learn(
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out, json_to], [data, eval_data])  # the image itself may go on learning in place
-    check_outputs([json_to], [image])
+    check_outputs([out], [data, eval_data], json_to)  # the image itself may go on learning in place
+    check_outputs([], [image], json_to)
     raw, parsed = load_image(image)
     samples, judge = _samples(parsed, data), _samples(parsed, eval_data) if eval_data else None
     settings = Settings(epochs, lr, threshold, seed)
@@ -112,8 +112,9 @@ def _samples(image: Any, path: Path) -> Any:
     from sdfa.adapt import class_count, input_shape, loss_of
     from sdfa.data import load_samples
 
-    classes = class_count(image) if loss_of(image) == "softmax_ce" else None
-    return load_samples(path, input_shape=input_shape(image), classes=classes)
+    labels = loss_of(image) == "softmax_ce"
+    outputs = class_count(image)
+    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
@@ -156,7 +157,7 @@ def check(
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([json_to], [image, data])
+    check_outputs([], [image, data], json_to)
     raw, parsed = load_image(image)
     if data is not None and parsed.learning is None:
         raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
@@ -214,7 +215,7 @@ def demo(
     """
     from sdfa.demo import run_demo
 
-    check_outputs([json_to])
+    check_outputs([], [], json_to)
     pure = json_to is not None and str(json_to) == STDOUT
     result = run_demo(out, sensor, target, progress if pure else console)
     if json_to is not None:
