@@ -222,12 +222,23 @@ def test_no_compiler(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no C compiler found" in refused(*LEARN)
 
 
-@pytest.mark.parametrize("tool", ["arm-none-eabi-gcc", "qemu-system-arm"])
-def test_no_tools_for_a_board(refused: Any, monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
+@pytest.mark.parametrize(
+    ("board", "tool", "package"),
+    [
+        ("microbit", "arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+        ("microbit", "qemu-system-arm", "gcc-arm-none-eabi"),
+        ("riscv32", "riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf"),
+        ("riscv32", "qemu-system-riscv32", "qemu-system-misc"),
+    ],
+)
+def test_no_tools_for_a_board(
+    refused: Any, monkeypatch: pytest.MonkeyPatch, board: str, tool: str, package: str
+) -> None:
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == tool else which(name) or f"/usr/bin/{name}")
-    line = refused("check", IMAGE, "--target", "qemu:microbit")
-    assert "apt install gcc-arm-none-eabi" in line
+    line = refused("check", IMAGE, "--target", f"qemu:{board}")
+    assert f"{tool} not found: apt install " in line
+    assert package in line
 
 
 @pytest.mark.qemu

@@ -22,6 +22,7 @@ from sdfa.graph import Int8Array
 from sdfa.load import load_tflite, read_model
 from sdfa.settings import load_settings
 from sdfa.targets import Host, find_target
+from sdfa.targets.machines import MACHINES
 from sdfa.twin import infer
 from tests.oneop import random_input, random_oneop
 from tests.oracles import oracle_rows
@@ -96,7 +97,7 @@ def test_digits_on_the_whole_test_set(oracle: Any, learns: bool) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("learns", [False, True], ids=["frozen", "learning"])
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit"])
+@pytest.mark.parametrize("board", MACHINES)
 def test_digits_on_boards(oracle: Any, board: str, learns: bool) -> None:
     x = digits_inputs()[:BOARD_SAMPLES]
     wanted = oracle_rows(oracle, (model_dir("digits") / "model.tflite").read_bytes(), x[:, None])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.data import Samples
+from sdfa.data import Samples, load_samples
 from sdfa.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -104,6 +105,13 @@ def tail_weight_count(image: Image) -> int:
     """Weights that may learn, without biases."""
     ops = (image.ops[image.op_off.index(int(layer["op"]))][1] for layer in image.layers)
     return sum(int(op["in_n"]) * int(op["out_n"]) for op in ops)
+
+
+def samples_of(image: Image, path: Path) -> Samples:
+    """A user's .npz file, checked to be what this image learns from."""
+    labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
+    outputs = class_count(image)
+    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:

@@ -94,16 +94,21 @@ def _show_export(report: dict[str, Any], files: list[Path]) -> None:
 @app.command()
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite model or an .sdfa image.")],
+    picture_to: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw the memory map as a PNG.")
+    ] = None,
     json_to: JsonOpt = None,
 ) -> None:
-    """Show what a model or an image holds.
+    """Show what a model or an image holds, and its memory map over time.
 
-    Example: [cyan]pytools inspect build/digits/digits.sdfa[/cyan]
+    Example: [cyan]pytools inspect build/digits/digits.sdfa --picture map.png[/cyan]
     """
-    from sdfa.inspect import describe, show
+    from sdfa.inspect import describe, picture, show
 
-    check_outputs([], [path], json_to)
+    check_outputs([picture_to] if picture_to else [], [path], json_to)
     what = describe(path)
+    if picture_to is not None:
+        write_whole(picture_to, picture(what))
     emit(what, json_to, lambda: show(what, console))
 
 

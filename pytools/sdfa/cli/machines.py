@@ -1,4 +1,4 @@
-"""Commands that use a target: run, learn, check, demo."""
+"""Commands that use a target: run, learn, check, bench, demo."""
 
 from __future__ import annotations
 
@@ -92,29 +92,20 @@ def learn(
 
     Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
     """
-    from sdfa.adapt import Settings, adapt, report
+    from sdfa.adapt import Settings, adapt, report, samples_of
     from sdfa.targets import find_target
 
     machine = find_target(target)
     check_outputs([out], [data, eval_data], json_to)  # the image itself may go on learning in place
     check_outputs([], [image], json_to)
     raw, parsed = load_image(image)
-    samples, judge = _samples(parsed, data), _samples(parsed, eval_data) if eval_data else None
+    samples, judge = samples_of(parsed, data), samples_of(parsed, eval_data) if eval_data else None
     settings = Settings(epochs, lr, threshold, seed)
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings)
     write_whole(out, outcome.image)
     result = report(outcome, parsed, settings, str(eval_data or data))
     emit(result, json_to, lambda: _show_learning(result, out))
-
-
-def _samples(image: Any, path: Path) -> Any:
-    from sdfa.adapt import class_count, input_shape, loss_of
-    from sdfa.data import load_samples
-
-    labels = loss_of(image) == "softmax_ce"
-    outputs = class_count(image)
-    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
@@ -153,6 +144,7 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
+    from sdfa.adapt import samples_of
     from sdfa.check import check as compare
     from sdfa.targets import find_target
 
@@ -161,7 +153,7 @@ def check(
     raw, parsed = load_image(image)
     if data is not None and parsed.learning is None:
         raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
-    samples = _samples(parsed, data) if data else None
+    samples = samples_of(parsed, data) if data else None
     with progress.status(f"checking on {target}"):
         result = compare(machine, raw, samples, steps, seed)
     emit(result, json_to, lambda: _show_check(result))
@@ -198,6 +190,36 @@ def _show_check(result: dict[str, Any]) -> None:
         return
     same = f", same class for {100 * ref['agreement']:.1f} % of the samples" if "agreement" in ref else ""
     console.print(f"float reference: cosine of the weight changes {ref['cosine']:.3f}{same}")
+
+
+@app.command()
+def bench(
+    image: ImageArg,
+    target: TargetOpt,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples: .npz with x (and y if it learns); default: random.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Samples to measure at most (default: all; random: 10).", min=1)
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Count what a model costs on an emulated board: instructions, by layer too, RAM, stack and flash.
+
+    Example: [cyan]pytools bench build/digits/digits.sdfa --target qemu:mps2-an386[/cyan]
+    """
+    from sdfa.bench import bench as measure
+    from sdfa.bench import load_any
+    from sdfa.bench_report import show_bench
+    from sdfa.targets import find_counting
+
+    machine = find_counting(target)
+    check_outputs([], [image, data], json_to)
+    raw, parsed = load_image(image)
+    chosen = None if data is None else load_any(parsed, data)
+    with progress.status(f"measuring on {target}"):
+        result = measure(machine, raw, chosen, samples)
+    emit(result, json_to, lambda: show_bench(result, console))
 
 
 @app.command()
