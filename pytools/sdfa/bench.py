@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input
+from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, samples_of
 from sdfa.check import made_up_samples
 from sdfa.costs import Cost, Costs
 from sdfa.csource import c_name, write_csource
-from sdfa.data import Samples, load_inputs, load_samples
+from sdfa.data import Samples, load_inputs
 from sdfa.device import Device, Info, Measure, Profile, Run, Stage
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import layer_rows, repack
@@ -40,8 +40,7 @@ def load_any(image: Image, path: Path) -> Samples:
     if image.learning is None:
         x = load_inputs(path, input_shape=input_shape(image))
         return Samples(x, np.zeros(len(x), np.int64))
-    classes = class_count(image) if loss_of(image) == "softmax_ce" else None
-    return load_samples(path, input_shape=input_shape(image), classes=classes)
+    return samples_of(image, path)
 
 
 def bench(target: Qemu, data: bytes, samples: Samples | None = None, n: int | None = None) -> dict[str, Any]:
