@@ -29,7 +29,7 @@ void sdfa_depthwise_any(void *context, const int8_t *window, int8_t *out) {
         }
 }
 
-#if !SDFA_DSP
+#if !SDFA_DSP && !SDFA_MVE
 
 /* Two channels from c on, where each input channel has one output. */
 static void two_channels(int8_t *out, const struct sdfa_matvec *m, const int8_t *window, uint32_t c) {

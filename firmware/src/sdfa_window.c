@@ -1,4 +1,5 @@
 /* One window of the picture under a kernel. */
+#include "sdfa_bytes_mve.h"
 #include "sdfa_matvec.h"
 
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
@@ -32,6 +33,18 @@ struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv
     m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
     return m;
 }
+
+#if SDFA_MVE
+
+static inline void copy(int8_t *to, const int8_t *from, uint32_t n) {
+    sdfa_bytes_copy(to, from, n);
+}
+
+static inline void fill(int8_t *to, int32_t value, uint32_t n) {
+    sdfa_bytes_fill(to, value, n);
+}
+
+#else
 
 struct SDFA_ALIAS block {
     uint32_t word[4];
@@ -75,6 +88,8 @@ static void fill(int8_t *to, int32_t value, uint32_t n) {
         SDFA_LOOP(to);
     }
 }
+
+#endif
 
 /* The picture, and the part of a row of taps that lies inside it. */
 struct view {
@@ -232,11 +247,21 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return v;
 }
 
+#if SDFA_THUMB2
+
 static inline void swap(struct view *v) {
     int8_t *scratch = v->scratch;
     v->scratch = v->other;
     v->other = scratch;
 }
+
+#else
+
+static inline void swap(const struct view *v) {
+    (void)v; /* one place is enough for a core that finishes each window before the next */
+}
+
+#endif
 
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
