@@ -115,14 +115,20 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
     """Firmware whose app_main has this body."""
     source = tmp_path / "custom.c"
     source.write_text(f'#include "app.h"\nstatic volatile int zero;\n{body}\n')
-    port = sorted((boards_dir() / "qemu").glob("*.c"))
+    port = MACHINES[machine].family.port_sources()
     recipe = Qemu(MACHINES[machine]).recipe()
     return build(dataclasses.replace(recipe, name="custom", sources=(source, *port)))
 
 
 FAULTS = {
     "no such address": "int app_main(void) { return *(volatile int *)0x7ffffff0 + *(volatile int *)0x1e000000; }",
-    "undefined instruction": 'int app_main(void) { __asm__ volatile("udf #1"); return 0; }',
+    "undefined instruction": """
+        #ifdef __riscv
+        #define UNDEFINED "unimp"
+        #else
+        #define UNDEFINED "udf #1"
+        #endif
+        int app_main(void) { __asm__ volatile(UNDEFINED); return 0; }""",
 }
 
 

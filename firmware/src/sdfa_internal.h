@@ -6,20 +6,6 @@
 #include "sdfa_fixed.h"
 #include "sdfa_format.h"
 
-/* DSP extension (Cortex-M4, M7, M33): two products an instruction; these cores load words from any address. */
-#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32 && !defined(__ARM_FEATURE_MVE)
-#define SDFA_DSP 1
-#else
-#define SDFA_DSP 0
-#endif
-
-/* Vector extension (Cortex-M55): sixteen products an instruction. */
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define SDFA_MVE 1
-#else
-#define SDFA_MVE 0
-#endif
-
 typedef int16_t SDFA_ALIAS sdfa_i16;
 typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
@@ -90,6 +76,14 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
     /* Doubling saturates where the output does; zero point and one half join the rounding. */
     int32_t v;
     __asm__("qadd %0, %1, %1\n\tsmmulr %0, %0, %2" : "=&r"(v) : "r"(acc), "r"(mult));
+    v += v >> 31;
+    v = (v >> halves) + 2 * zero_point + 1;
+    __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
+    return (int8_t)v;
+#elif defined(__ARM_FEATURE_SAT)
+    int32_t v;
+    __asm__("ssat %0, #31, %1" : "=r"(v) : "r"(acc));
+    v = sdfa_srdhm_small(v, mult);
     v += v >> 31;
     v = (v >> halves) + 2 * zero_point + 1;
     __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));

@@ -1,5 +1,7 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
 #include "sdfa_bytes_mve.h"
+#include "sdfa_dot.h"
+#include "sdfa_internal.h"
 
 #define CELLS_MAX (1u << 23) /* keeps a sum of int8, and its rounding, inside int32 */
 
@@ -58,44 +60,37 @@ static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *p
 
 #if SDFA_MVE
 
-static void fill_cell(int8_t *out, int32_t value, uint32_t n) {
-    sdfa_bytes_fill(out, value, n);
-}
-
-static void max_of_cells(int8_t *out, const int8_t *cell, uint32_t n) {
-    sdfa_bytes_max(out, cell, n);
-}
-
-static void clamp_cell(int8_t *out, int32_t lo, int32_t hi, uint32_t n) {
-    sdfa_bytes_clamp(out, lo, hi, n);
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_max(out, at, n);
 }
 
 #else
 
-static void fill_cell(int8_t *out, int32_t value, uint32_t n) {
-    for (uint32_t c = 0; c < n; c++)
-        out[c] = (int8_t)value;
-}
-
-static void max_of_cells(int8_t *out, const int8_t *cell, uint32_t n) {
-    for (uint32_t c = 0; c < n; c++)
-        if (cell[c] > out[c])
-            out[c] = cell[c];
-}
-
-static void clamp_cell(int8_t *out, int32_t lo, int32_t hi, uint32_t n) {
-    for (uint32_t c = 0; c < n; c++)
-        out[c] = (int8_t)sdfa_clamp(out[c], lo, hi);
+/* out becomes the larger of each two. */
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    uint32_t i = sdfa_max_words(out, at, n);
+    for (; i < n; i++) {
+        int32_t v = at[i];
+        if (v > out[i])
+            out[i] = (int8_t)v;
+    }
 }
 
 #endif
 
 static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
-    uint32_t n = in->c;
-    fill_cell(out, -128, n);
-    for (uint32_t y = b->y0; y < b->y1; y++)
-        for (uint32_t x = b->x0; x < b->x1; x++)
-            max_of_cells(out, picture + (y * in->w + x) * n, n);
+    uint32_t n = in->c, step = in->w * n;
+    const int8_t *row = picture + (b->y0 * in->w + b->x0) * n, *at = row + n;
+    for (uint32_t c = 0; c < n; c++)
+        out[c] = row[c];
+    for (uint32_t y = b->y0; y < b->y1; y++, row += step, at = row)
+        for (; at != row + (b->x1 - b->x0) * n; at += n)
+            max_into(out, at, n);
+}
+
+static void clamp_cell(int8_t *out, uint32_t n, const struct sdfa_pool_op *p) {
+    for (uint32_t c = 0; c < n; c++)
+        out[c] = (int8_t)sdfa_clamp(out[c], p->act_min, p->act_max);
 }
 
 static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *cell) {
@@ -106,7 +101,8 @@ static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *ce
         for (uint32_t x = 0; x < t->w; x++, out += t->c) {
             struct box b = window(p, in, y, x);
             cell(out, in, sdfa_values(s, op->in), &b);
-            clamp_cell(out, p->act_min, p->act_max, t->c);
+            if (p->act_min > -128 || p->act_max < 127)
+                clamp_cell(out, t->c, p);
         }
 }
 

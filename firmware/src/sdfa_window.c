@@ -46,13 +46,6 @@ static inline void fill(int8_t *to, int32_t value, uint32_t n) {
 
 #else
 
-/* Keeps a short loop a loop: a call of memset or memcpy costs more, and small C libraries work by bytes. */
-#if defined(__GNUC__)
-#define SDFA_LOOP(p) __asm__("" : "+r"(p))
-#else
-#define SDFA_LOOP(p) ((void)0)
-#endif
-
 struct SDFA_ALIAS block {
     uint32_t word[4];
 };
@@ -102,7 +95,7 @@ static void fill(int8_t *to, int32_t value, uint32_t n) {
 struct view {
     const struct sdfa_conv_op *p;
     const int8_t *picture;
-    int8_t *scratch;
+    int8_t *scratch, *other;      /* where this window is gathered, and the next */
     uint32_t c, row_len, run_len; /* bytes of a cell, of a row of the picture, of a row of taps */
     uint32_t kh, taps;
     int32_t h, w, zero_point;
@@ -146,7 +139,7 @@ static void gather_columns(int8_t *to, const struct view *v, int32_t y, int32_t 
         gather_span(to, v, &s, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL);
 }
 
-#if defined(__ARM_FEATURE_UNALIGNED) && __ARM_ARCH_ISA_THUMB == 2 && !SDFA_MVE
+#if defined(__ARM_FEATURE_UNALIGNED) && __ARM_ARCH_ISA_THUMB == 2
 
 /* Copies row_n runs of run_n bytes that stand row_len apart, one behind the other. Words may stand anywhere; blocks of 32
  * bytes are used where everything is aligned. */
@@ -240,6 +233,7 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     v.p = p;
     v.picture = sdfa_values(s, p->op.in);
     v.scratch = (int8_t *)s->arena + p->scratch;
+    v.other = v.scratch + (p->flags & SDFA_LAYER_PACKABLE ? (p->kh * p->kw * in->c + 3u) & ~3u : 0u);
     v.c = in->c;
     v.row_len = in->w * in->c;
     v.run_len = p->kw * in->c;
@@ -253,14 +247,22 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return v;
 }
 
+static inline void swap(struct view *v) {
+    int8_t *scratch = v->scratch;
+    v->scratch = v->other;
+    v->other = scratch;
+}
+
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
-    const struct view v = view_of(s, p);
+    struct view v = view_of(s, p);
     int8_t *out = sdfa_values(s, p->op.out);
     int32_t y = -(int32_t)p->pad_top, x;
     for (uint32_t oy = 0; oy < t->h; oy++, y += p->stride_h) {
         x = -(int32_t)p->pad_left;
-        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c)
+        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c) {
             cell(context, window(&v, y, x), out);
+            swap(&v);
+        }
     }
 }

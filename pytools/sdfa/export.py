@@ -21,7 +21,7 @@ from sdfa.graph import FloatArray, Graph, Int8Array
 from sdfa.image import Learning, build_image, frozen_channels, memory_blocks, tail_layout
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.load import read_model
-from sdfa.plan import Plan, plan_memory
+from sdfa.plan import Plan, missed, plan_memory
 from sdfa.quantize import QGraph, quantize
 from sdfa.records import STATE_LEN
 from sdfa.settings import ModelSettings, check_budget
@@ -268,8 +268,8 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
 
 def _warnings(plan: Plan, g: Learning | None) -> list[str]:
     found = []
-    if plan.arena_len > plan.minimum:
-        found.append(f"the arena is {plan.arena_len - plan.minimum} bytes above its minimum of {plan.minimum}")
+    if why := missed(plan.blocks, plan.offsets, plan.minimum):
+        found.append(why)
     for layer in g.tail.layers if g else ():
         frozen = int(frozen_channels(layer).sum())
         if frozen:

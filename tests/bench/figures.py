@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sdfa.adapt import learn_stage, quantize_input
 from sdfa.bundle import model_dir
+from sdfa.costs import Costs
 from sdfa.data import Samples
 from sdfa.demo import RULES, changed_digits, export_digits
-from sdfa.device import Cost, Costs, Device, Info, Measure, Run, Set, Stage
+from sdfa.device import Device, Info, Measure, Run, Set, Stage
 from sdfa.export import Export, Options, export_graph
 from sdfa.load import read_model
 from sdfa.settings import load_settings
@@ -74,16 +75,11 @@ def _measure_calls(board: str, case: Case, samples: Samples) -> Figures:
 
 
 def _instructions(costs: Costs, case: Case) -> Figures:
-    step = {} if case.loss is None else {"step, instructions": _mean(costs.run) + _mean(costs.learn)}
-    return {"open, instructions": _mean(costs.open), "run, instructions": _mean(costs.run), **step}
-
-
-def _mean(cost: Cost) -> int:
-    return round(cost.instructions / cost.calls)
+    step = {} if case.loss is None else {"step, instructions": costs.run.mean + costs.learn.mean}
+    return {"open, instructions": costs.open.mean, "run, instructions": costs.run.mean, **step}
 
 
 def _memory(costs: Costs, info: Info) -> Figures:
-    stack = max(cost.stack_len for cost in (costs.open, costs.run, costs.learn))
-    parts = {"arena": info.arena_len, "tail": info.tail_len, "state": info.state_len, "stack": stack}
+    parts = {"arena": info.arena_len, "tail": info.tail_len, "state": info.state_len, "stack": costs.stack_len}
     figures = {f"{name}, bytes": length for name, length in parts.items() if length}
     return figures | {"all RAM, bytes": sum(parts.values())}
