@@ -247,11 +247,21 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return v;
 }
 
+#if SDFA_THUMB2
+
 static inline void swap(struct view *v) {
     int8_t *scratch = v->scratch;
     v->scratch = v->other;
     v->other = scratch;
 }
+
+#else
+
+static inline void swap(const struct view *v) {
+    (void)v; /* one place is enough for a core that finishes each window before the next */
+}
+
+#endif
 
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);

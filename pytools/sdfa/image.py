@@ -57,6 +57,11 @@ class Learning:
     seed: int
     tables: Sequence[Table]
 
+    @property
+    def ops(self) -> frozenset[int]:
+        """Indices of the operations that learn."""
+        return frozenset(layer.op for layer in self.tail.layers)
+
 
 @dataclass
 class _Pool:

@@ -69,7 +69,9 @@ def describe_image(image: Image) -> dict[str, Any]:
         "model_id": image.model_id.hex(), "bytes": int(head["image_len"]),
         "ram": {"arena": int(head["arena_len"]), "tail": int(head["tail_len"])},
         "input": image.meta.get("input"), "output": image.meta.get("output"),
-        "ops": [_op(image, kind, record) for kind, record in image.ops],
+        "ops": [
+            _op(image, *op) | {"left_out": n} for op, n in zip(image.ops, image.left_out, strict=True)
+        ],
         "tensors": [
             {"off": int(t["off"]), "shape": [int(t["h"]), int(t["w"]), int(t["c"])],
              "scale": float(t["scale"]), "zero_point": int(t["zero_point"])}
@@ -130,11 +132,13 @@ def _learned(image: Image) -> dict[str, Any]:
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
     console.print(f"{what['name']}  {what['bytes']} bytes", style="bold", soft_wrap=True)
-    table = Table("#", "operation", "in", "out")
+    more = ["left out"] if any(op.get("left_out") for op in what["ops"]) else []
+    table = Table("#", "operation", "in", "out", *more)
     for i, op in enumerate(what["ops"]):
         mark = "" if op.get("supported", True) else "  (not supported)"
         shape = op["in"][0] if op["in"] and isinstance(op["in"][0], list) else op["in"]
-        table.add_row(str(op.get("place", i)), op["kind"] + mark, _shape(shape), _shape(op["out"]))
+        cells = [str(op.get("place", i)), op["kind"] + mark, _shape(shape), _shape(op["out"])]
+        table.add_row(*cells, *(str(op["left_out"] or "") for _ in more))
     console.print(table)
     if what["type"] == "sdfa":
         _show_image(what, console)
