@@ -38,6 +38,7 @@ lint: $(VENV)/.dev
 	gcc $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
+	arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb -mfloat-abi=hard $(STRICT) firmware/src/*.c
 	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) firmware/src/*.c
 	g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ firmware/src/sdfa.h
 

@@ -25,6 +25,7 @@ from sdfa.targets import Host, find_target
 from sdfa.targets.machines import MACHINES
 from sdfa.twin import infer
 from tests.oneop import random_input, random_oneop
+from tests.oracles import oracle_rows
 from tests.tflite_writer import cnn
 
 ONEOP_CHUNKS, ONEOP_CHUNK = 30, 100
@@ -46,17 +47,6 @@ FLATTEN = Path(__file__).with_name("data") / "flatten_open_batch.tflite"
 def oracle() -> Any:
     """TensorFlow Lite Micro's interpreter, where there is one."""
     return pytest.importorskip("tflite_micro", reason="the oracle needs Linux on x86-64").runtime.Interpreter
-
-
-def oracle_rows(oracle: Any, model: bytes, x: Int8Array) -> Int8Array:
-    """What the oracle yields for each of the samples x (n, 1, ...): int8[n, output_len]. One interpreter for all."""
-    interpreter = oracle.from_bytes(model, arena_size=10 * len(model) + 40 * x[0].size + 400_000)
-    rows = []
-    for sample in x:
-        interpreter.set_input(np.ascontiguousarray(sample), 0)
-        interpreter.invoke()
-        rows.append(np.array(interpreter.get_output(0), np.int8).ravel())
-    return np.stack(rows)
 
 
 def frozen(model: bytes) -> Export:

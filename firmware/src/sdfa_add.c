@@ -1,5 +1,5 @@
 /* ADD and its subtraction (SPEC.md 2.2). */
-#include "sdfa_internal.h"
+#include "sdfa_add.h"
 
 static int factor_ok(int32_t mult, int32_t shift) {
     return mult >= 0 && shift >= -31 && shift <= 0;
@@ -12,6 +12,8 @@ static int check(const struct sdfa *s, const struct sdfa_op *op) {
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }
+
+#if !SDFA_MVE
 
 /* One operand: its values and their way to the common scale. */
 struct term {
@@ -92,7 +94,7 @@ static struct term term_of(const struct sdfa *s, uint32_t tensor, int32_t mult, 
     return t;
 }
 
-static void run(const struct sdfa *s, const struct sdfa_op *op) {
+void sdfa_add_values(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_add_op *p = (const struct sdfa_add_op *)op;
     const struct sdfa_tensor *t = sdfa_tensor_at(s, op->out);
     const struct term a = term_of(s, op->in, p->mult0, p->shift0), b = term_of(s, p->in1, p->mult1, p->shift1);
@@ -107,4 +109,6 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
         choose(p, &b, &a)(&sum, &b, &a);
 }
 
-const struct sdfa_kernel sdfa_kernel_add = {SDFA_ADD, sizeof(struct sdfa_add_op), check, run};
+#endif
+
+const struct sdfa_kernel sdfa_kernel_add = {SDFA_ADD, sizeof(struct sdfa_add_op), check, sdfa_add_values};

@@ -16,6 +16,27 @@
 #define SDFA_MVE 0
 #endif
 
+/* Thumb-2 without either (Cortex-M3). */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 2 && !SDFA_DSP && !SDFA_MVE
+#define SDFA_THUMB2 1
+#else
+#define SDFA_THUMB2 0
+#endif
+
+/* Thumb-1 (Cortex-M0). */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#define SDFA_THUMB1 1
+#else
+#define SDFA_THUMB1 0
+#endif
+
+/* Keeps a pointer as it is, and so a loop a loop: a call of memset costs more, and small C libraries work by bytes. */
+#if defined(__GNUC__)
+#define SDFA_LOOP(p) __asm__("" : "+r"(p))
+#else
+#define SDFA_LOOP(p) ((void)0)
+#endif
+
 /* A function in assembly: whole, so that no compiler counts its registers or drops its arguments. */
 #define SDFA_FUNCTION(name)                                                                                            \
     ".pushsection .text." name ",\"ax\",%progbits\n\t"                                                                 \

@@ -60,6 +60,13 @@ static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {
     return v;
 }
 
+#elif defined(__ARM_FEATURE_SAT)
+
+static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {
+    int64_t product = (int64_t)(a * 2) * b;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+}
+
 #else
 
 static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {

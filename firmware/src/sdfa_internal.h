@@ -80,6 +80,14 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
     v = (v >> halves) + 2 * zero_point + 1;
     __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
     return (int8_t)v;
+#elif defined(__ARM_FEATURE_SAT)
+    int32_t v;
+    __asm__("ssat %0, #31, %1" : "=r"(v) : "r"(acc));
+    v = sdfa_srdhm_small(v, mult);
+    v += v >> 31;
+    v = (v >> halves) + 2 * zero_point + 1;
+    __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
+    return (int8_t)v;
 #else
     int32_t v = sdfa_srdhm(acc, mult);
     v = (sdfa_wrap_add(v, v >> 31) >> halves) + 1;

@@ -1,4 +1,5 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
+#include "sdfa_bytes_mve.h"
 #include "sdfa_dot.h"
 #include "sdfa_internal.h"
 
@@ -57,6 +58,18 @@ static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *p
     }
 }
 
+#if SDFA_MVE
+
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_max(out, at, n);
+}
+
+static void copy_cell(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_copy(out, at, n);
+}
+
+#else
+
 /* out becomes the larger of each two. */
 static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
     uint32_t i = sdfa_max_words(out, at, n);
@@ -67,11 +80,19 @@ static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
     }
 }
 
+static void copy_cell(int8_t *out, const int8_t *at, uint32_t n) {
+    for (; n; n--) {
+        *out++ = *at++;
+        SDFA_LOOP(out);
+    }
+}
+
+#endif
+
 static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
     uint32_t n = in->c, step = in->w * n;
     const int8_t *row = picture + (b->y0 * in->w + b->x0) * n, *at = row + n;
-    for (uint32_t c = 0; c < n; c++)
-        out[c] = row[c];
+    copy_cell(out, row, n);
     for (uint32_t y = b->y0; y < b->y1; y++, row += step, at = row)
         for (; at != row + (b->x1 - b->x0) * n; at += n)
             max_into(out, at, n);

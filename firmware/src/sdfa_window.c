@@ -1,4 +1,5 @@
 /* One window of the picture under a kernel. */
+#include "sdfa_bytes_mve.h"
 #include "sdfa_matvec.h"
 
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
@@ -33,12 +34,17 @@ struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv
     return m;
 }
 
-/* Keeps a short loop a loop: a call of memset or memcpy costs more, and small C libraries work by bytes. */
-#if defined(__GNUC__)
-#define SDFA_LOOP(p) __asm__("" : "+r"(p))
+#if SDFA_MVE
+
+static inline void copy(int8_t *to, const int8_t *from, uint32_t n) {
+    sdfa_bytes_copy(to, from, n);
+}
+
+static inline void fill(int8_t *to, int32_t value, uint32_t n) {
+    sdfa_bytes_fill(to, value, n);
+}
+
 #else
-#define SDFA_LOOP(p) ((void)0)
-#endif
 
 struct SDFA_ALIAS block {
     uint32_t word[4];
@@ -83,11 +89,13 @@ static void fill(int8_t *to, int32_t value, uint32_t n) {
     }
 }
 
+#endif
+
 /* The picture, and the part of a row of taps that lies inside it. */
 struct view {
     const struct sdfa_conv_op *p;
     const int8_t *picture;
-    int8_t *scratch;
+    int8_t *scratch, *other;      /* where this window is gathered, and the next */
     uint32_t c, row_len, run_len; /* bytes of a cell, of a row of the picture, of a row of taps */
     uint32_t kh, taps;
     int32_t h, w, zero_point;
@@ -225,6 +233,7 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     v.p = p;
     v.picture = sdfa_values(s, p->op.in);
     v.scratch = (int8_t *)s->arena + p->scratch;
+    v.other = v.scratch + (p->flags & SDFA_LAYER_PACKABLE ? (p->kh * p->kw * in->c + 3u) & ~3u : 0u);
     v.c = in->c;
     v.row_len = in->w * in->c;
     v.run_len = p->kw * in->c;
@@ -238,14 +247,32 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return v;
 }
 
+#if SDFA_THUMB2
+
+static inline void swap(struct view *v) {
+    int8_t *scratch = v->scratch;
+    v->scratch = v->other;
+    v->other = scratch;
+}
+
+#else
+
+static inline void swap(const struct view *v) {
+    (void)v; /* one place is enough for a core that finishes each window before the next */
+}
+
+#endif
+
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
-    const struct view v = view_of(s, p);
+    struct view v = view_of(s, p);
     int8_t *out = sdfa_values(s, p->op.out);
     int32_t y = -(int32_t)p->pad_top, x;
     for (uint32_t oy = 0; oy < t->h; oy++, y += p->stride_h) {
         x = -(int32_t)p->pad_left;
-        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c)
+        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c) {
             cell(context, window(&v, y, x), out);
+            swap(&v);
+        }
     }
 }

@@ -38,7 +38,8 @@ class Settings:
 class Outcome:
     """scores: on the evaluation samples, before the first epoch and after each (accuracy, or RMSE in real units).
 
-    image: the learned image. stats, random: at the end. orders: indices of the samples of each epoch, as learned.
+    image: the learned image. stats, random: at the end. ram: as of Session.ram. ties: samples whose largest int8
+    output occurs more than once.
     """
 
     scores: tuple[float, ...]
@@ -46,7 +47,7 @@ class Outcome:
     random: int
     tail: bytes
     image: bytes
-    stack_len: int
+    ram: dict[str, int | None]
     weights_total: int
     ties: int
 
@@ -186,7 +187,7 @@ def adapt(
     learned = learned_image(data, session.tail, steps, state.random, state.rate_q24, state.tau_q15)
     scores = _scores(image, session, judge.y)
     return Outcome(
-        scores[: settings.epochs + 1], state.stats, state.random, session.tail, learned, session.memory.stack_len,
+        scores[: settings.epochs + 1], state.stats, state.random, session.tail, learned, session.ram(),
         state.stats.steps * tail_weight_count(image), count_ties(session.outputs[-1]),
     )  # fmt: skip
 
@@ -213,6 +214,7 @@ def report(outcome: Outcome, image: Image, settings: Settings, evaluated_on: str
             "logits": stats.saturated_logits,
         },
         "stats": asdict(stats), "random": outcome.random, "model_id": image.model_id.hex(),
+        "ram": outcome.ram,
     }  # fmt: skip
 
 

@@ -154,6 +154,12 @@ class Session:
     costs: tuple[Costs, ...] = ()
     profiles: tuple[npt.NDArray[np.int64], ...] = ()
 
+    def ram(self) -> dict[str, int | None]:
+        """Bytes of RAM: stack is the measured high-water mark of the whole program, None if unknown; total of all."""
+        known = {"arena": self.info.arena_len, "tail": self.info.tail_len, "state": self.info.state_len}
+        stack = self.memory.stack_len or None
+        return {**known, "stack": stack, "total": sum(known.values()) + (stack or 0)}
+
 
 @dataclass(frozen=True, eq=False)
 class LearnResult:

@@ -21,7 +21,8 @@ from sdfa.graph import FloatArray, Graph, Int8Array
 from sdfa.image import Learning, build_image, frozen_channels, memory_blocks, tail_layout
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.load import read_model
-from sdfa.plan import Plan, plan_memory
+from sdfa.plan import Plan, missed, plan_memory
+from sdfa.prune import channels_left_out, prune
 from sdfa.quantize import QGraph, quantize
 from sdfa.records import STATE_LEN
 from sdfa.settings import ModelSettings, check_budget
@@ -112,19 +113,30 @@ def _flash_parts(data: bytes) -> dict[str, int]:
     return parts | {"header and padding": len(data) - sum(parts.values())}
 
 
-def export_graph(graph: Graph, name: str, options: Options) -> Export:
-    """Export a loaded model under a C name."""
+def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = False) -> Export:
+    """Export a loaded model under a C name. whole: with the channels that could be left out (prune)."""
     folded = fold_shapes(graph)
     qgraph = quantize(folded)
     _check_labels(qgraph, options.labels)
     learning = make_learning(qgraph, name, options)
-    plan = plan_memory(memory_blocks(qgraph, learning), np.random.default_rng(0))
-    data = build_image(qgraph, plan, learning, make_meta(folded, qgraph, learning, name, options))
+    # prune neither touches nor moves what learns: `learning` holds for the smaller graph too
+    small = qgraph if whole else prune(qgraph, learning.ops if learning else ())
+    meta = make_meta(folded, qgraph, learning, name, options)
+    left_out = channels_left_out(qgraph, small)
+    plan, data = _planned(small, learning, meta | ({"left_out": left_out} if any(left_out) else {}))
     image = read_image(data, name)
     if image.learning is not None:
         rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
     csource = write_csource(name, image, data)
-    return Export(name, data, image, csource, make_report(folded, qgraph, plan, learning, image))
+    report = make_report(folded, small, plan, learning, image)
+    report["left_out"] = _left_out_report(qgraph, small, learning, meta, report)
+    return Export(name, data, image, csource, report)
+
+
+def _planned(qgraph: QGraph, learning: Learning | None, meta: dict[str, Any]) -> tuple[Plan, bytes]:
+    """The plan of a graph's memory, and the image."""
+    plan = plan_memory(memory_blocks(qgraph, learning), np.random.default_rng(0))
+    return plan, build_image(qgraph, plan, learning, meta)
 
 
 def _check_labels(qgraph: QGraph, labels: tuple[str, ...]) -> None:
@@ -179,8 +191,7 @@ def _calibrated(
     qgraph: QGraph, name: str, tail: Tail, calib: Int8Array, weights: Sequence[FloatArray]
 ) -> list[FloatArray]:
     """Mean Jacobians over calibration inputs; the integer twin says which neurons are active."""
-    plan = plan_memory(memory_blocks(qgraph, None), np.random.default_rng(0))
-    image = read_image(build_image(qgraph, plan, None, {}), name)
+    image = read_image(_planned(qgraph, None, {})[1], name)
     masks = []
     for layer in tail.layers[:-1]:
         out = run_until(image, calib, layer.op + 1, layer.dense.output)
@@ -219,7 +230,7 @@ def make_report(graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | N
     """What the export will cost on the device, and how it learns. Bytes throughout."""
     return {
         "name": image.meta["name"], "source": graph.name, "source_sha256": graph.sha256, "tool": image.meta["tool"],
-        "model_id": image.model_id.hex(), "ops": _op_rows(qgraph), "macs": sum(op.macs for op in qgraph.ops),
+        "model_id": image.model_id.hex(), "ops": _op_rows(qgraph, image), "macs": sum(op.macs for op in qgraph.ops),
         "ram": {
             "arena": plan.arena_len, "arena_minimum": plan.minimum, "tail": tail_layout(learning).len,
             "state": STATE_LEN,
@@ -232,9 +243,9 @@ def make_report(graph: Graph, qgraph: QGraph, plan: Plan, learning: Learning | N
     }  # fmt: skip
 
 
-def _op_rows(qgraph: QGraph) -> list[dict[str, Any]]:
+def _op_rows(qgraph: QGraph, image: Image) -> list[dict[str, Any]]:
     rows = []
-    for op in qgraph.ops:
+    for op, left_out in zip(qgraph.ops, image.left_out, strict=True):
         weights = 0 if op.channels is None else int(op.channels.weights.size)
         shapes = [list(qgraph.tensors[i].shape) for i in (*op.inputs, op.output)]
         rows.append(
@@ -245,9 +256,30 @@ def _op_rows(qgraph: QGraph) -> list[dict[str, Any]]:
                 "out": shapes[-1],
                 "macs": op.macs,
                 "weights": weights,
+                "left_out": left_out,
             }
         )
     return rows
+
+
+def _left_out_report(
+    qgraph: QGraph, small: QGraph, learning: Learning | None, meta: dict[str, Any], report: dict[str, Any]
+) -> dict[str, int]:
+    """What it saves: channels of layers with weights, MACs of one inference, bytes of the image and of the arena.
+
+    meta: of the whole graph. report: of the small one.
+    """
+    ends = zip(qgraph.ops, channels_left_out(qgraph, small), strict=True)
+    channels = sum(n for op, n in ends if op.channels is not None)
+    if not channels:
+        return {"channels": 0, "macs": 0, "flash": 0, "arena": 0}
+    plan, data = _planned(qgraph, learning, meta)
+    return {
+        "channels": channels,
+        "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
+        "flash": len(data) - report["flash"]["image"],
+        "arena": plan.arena_len - report["ram"]["arena"],
+    }
 
 
 def _learning_report(g: Learning | None) -> dict[str, Any] | None:
@@ -268,8 +300,8 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
 
 def _warnings(plan: Plan, g: Learning | None) -> list[str]:
     found = []
-    if plan.arena_len > plan.minimum:
-        found.append(f"the arena is {plan.arena_len - plan.minimum} bytes above its minimum of {plan.minimum}")
+    if why := missed(plan.blocks, plan.offsets, plan.minimum):
+        found.append(why)
     for layer in g.tail.layers if g else ():
         frozen = int(frozen_channels(layer).sum())
         if frozen:

@@ -58,6 +58,14 @@ class Image:
         """The tail that the runtime starts with: the learned one if there is one."""
         return self.tail if self.learned_tail is None else self.learned_tail
 
+    @property
+    def left_out(self) -> list[int]:
+        """Output channels that the exporter left out, per operation, as META says (to people: it is not checked)."""
+        said = self.meta.get("left_out")
+        if not isinstance(said, list) or len(said) != len(self.ops) or any(type(n) is not int for n in said):
+            return [0] * len(self.ops)
+        return said
+
     def constant(self, off: int, dtype: npt.DTypeLike, n: int) -> npt.NDArray[Any]:
         """`n` values at byte offset `off` of `DATA`, read-only; the reader checked that they exist."""
         return np.frombuffer(self.data, np.dtype(dtype), n, off)

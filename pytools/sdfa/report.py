@@ -9,10 +9,18 @@ from rich.table import Table
 
 def export_tables(report: dict[str, Any]) -> list[Table | str]:
     """Operations, learning and memory of an export: tables, and the lines between them."""
-    parts: list[Table | str] = [f"{report['name']} from {report['source']}", _ops(report)]
+    parts: list[Table | str] = [f"{report['name']} from {report['source']}", _ops(report), *_left_out(report)]
     if report["learning"]:
         parts += _learning(report["learning"])
     return [*parts, _memory(report)]
+
+
+def ram_line(ram: dict[str, int | None]) -> str:
+    """What Session.ram says, in one line."""
+    names = {"arena": "arena", "tail": "weights", "state": "state", "stack": "measured stack"}
+    parts = " + ".join(f"{name} {ram[key]:,}" for key, name in names.items() if ram[key])
+    rest = "" if ram["stack"] else " (stack: on boards only)"
+    return f"RAM: {parts} = {ram['total']:,} bytes{rest}"
 
 
 def _shape(shape: list[int]) -> str:
@@ -20,10 +28,23 @@ def _shape(shape: list[int]) -> str:
 
 
 def _ops(report: dict[str, Any]) -> Table:
-    table = Table("#", "operation", "output", "MACs", "weights")
+    more = ["left out"] if report["left_out"]["channels"] else []
+    table = Table("#", "operation", "output", "MACs", "weights", *more)
     for op in report["ops"]:
-        table.add_row(str(op["place"]), op["kind"], _shape(op["out"]), f"{op['macs']:,}", f"{op['weights']:,}")
+        cells = [str(op["place"]), op["kind"], _shape(op["out"]), f"{op['macs']:,}", f"{op['weights']:,}"]
+        table.add_row(*cells, *(str(op["left_out"] or "") for _ in more))
     return table
+
+
+def _left_out(report: dict[str, Any]) -> list[str]:
+    saved = report["left_out"]
+    if not saved["channels"]:
+        return []
+    percent = 100 * saved["macs"] / (report["macs"] + saved["macs"])
+    return [
+        f"{saved['channels']:,} constant or unread channels left out, exactly: "
+        f"-{percent:.1f} % MACs, -{saved['flash']:,} bytes of flash"
+    ]
 
 
 def _memory(report: dict[str, Any]) -> Table:
