@@ -7,11 +7,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] tests/c/*.[ch])
+C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] tests/c/*.[ch])
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 
 ARM := arm-none-eabi-gcc=gcc-arm-none-eabi,libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm
-RISCV := riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf,picolibc-riscv64-unknown-elf
+RISCV := riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf,picolibc-riscv64-unknown-elf \
+    qemu-system-riscv32=qemu-system-misc
 CLANG := clang=clang,libclang-rt-14-dev clang-format=clang-format
 CC_HOST := cc=gcc,libc6-dev g++=g++
 
@@ -37,11 +38,12 @@ lint: $(VENV)/.dev
 	gcc $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
+	arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb -mfloat-abi=hard $(STRICT) firmware/src/*.c
 	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) firmware/src/*.c
 	g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ firmware/src/sdfa.h
 
 bench: $(VENV)/.dev
-	.ci/need $(CC_HOST) $(ARM)
+	.ci/need $(CC_HOST) $(ARM) $(RISCV)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:

@@ -7,9 +7,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sdfa import cli
+from sdfa.bundle import model_dir
+
+MODEL = model_dir("digits") / "model.tflite"
+_RNG = np.random.default_rng(1)
+X = _RNG.random((20, 8, 8, 1), np.float32)
+Y = _RNG.integers(0, 10, 20)
+COMMANDS = ("export", "inspect", "run", "learn", "check", "merge", "bench", "demo")
+
+# in the folder of the fixture `work`
+IMAGE = "digits/digits.sdfa"
+LEARN = ("learn", IMAGE, "--data", "ok.npz", "-o", "new.sdfa")
+EXPORT = ("export", "model.tflite", "-o", "new")
+REST: dict[str, tuple[str, ...]] = {
+    "run": ("--inputs", "x.npy", "-o", "y.npy"),
+    "learn": ("--data", "ok.npz", "-o", "new.sdfa"),
+    "check": (),
+    "inspect": (),
+    "merge": ("model.tflite", "-o", "new.tflite"),
+}
+"""What a command needs beside an image."""
 
 
 @dataclass(frozen=True)

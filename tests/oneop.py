@@ -58,7 +58,7 @@ def random_input(rng: Rng, shape: Shape) -> Int8Array:
 def _conv(rng: Rng) -> tuple[Draft, str]:
     draft = Draft(rng, random_picture(rng))
     shape = draft.tensors[0].shape
-    options, kernel, size = random_window(rng, shape, (1, 1, 1, 2))
+    options, kernel, size = random_window(rng, shape, (1, 1, 1, 2, 3))
     channels = between(rng, 1, 9) if rng.random() < 0.85 else between(rng, 10, 40)
     inputs, scale = random_layer(draft, 0, (channels, *kernel, shape[3]), 0)
     options["activation"] = random_activation(rng)
@@ -69,7 +69,7 @@ def _conv(rng: Rng) -> tuple[Draft, str]:
 def _depthwise(rng: Rng) -> tuple[Draft, str]:
     draft = Draft(rng, random_picture(rng))
     shape = draft.tensors[0].shape
-    options, kernel, size = random_window(rng, shape)
+    options, kernel, size = random_window(rng, shape, (1, 1, 2, 3))
     multiplier = between(rng, 1, 4)
     channels = shape[3] * multiplier
     # the oracle crashes on a depthwise bias of index -1

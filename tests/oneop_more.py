@@ -98,15 +98,28 @@ def _pad_conv(rng: Rng) -> Made:
 
 
 def _concatenation(rng: Rng) -> Made:
-    """The input and copies of it that are longer along the axis."""
+    """Of a picture, parts of several lengths along an axis; or of a tensor of any rank, parts of its own shape."""
+    if rng.random() < 0.35:
+        return _concatenation_of_any_rank(rng)
     draft = Draft(rng, random_picture(rng))
-    shape = draft.tensors[0].shape
     axis = between(rng, 1, 3)
-    parts = [0, *(_longer(draft, axis) for _ in range(between(rng, 0, 3)))]
+    return _joined(draft, axis, [0, *(_longer(draft, axis) for _ in range(between(rng, 0, 3)))])
+
+
+def _concatenation_of_any_rank(rng: Rng) -> Made:
+    """Axis 0 too."""
+    draft = Draft(rng, tuple(between(rng, 1, 7) for _ in range(between(rng, 1, 4))))
+    shape = draft.tensors[0].shape
+    capped = [draft.emit("RELU6", (0,), draft.like_input("part", shape)) for _ in range(between(rng, 0, 2))]
+    return _joined(draft, between(rng, 0, len(shape) - 1), [0, *capped])
+
+
+def _joined(draft: Draft, axis: int, parts: list[int]) -> Made:
+    rng, shape = draft.rng, draft.tensors[0].shape
     rng.shuffle(parts)
     whole = sum(draft.tensors[part].shape[axis] for part in parts)
     made = tuple(whole if i == axis else n for i, n in enumerate(shape))
-    written = axis if rng.random() < 0.5 else axis - 4
+    written = axis if rng.random() < 0.5 else axis - len(shape)
     draft.emit("CONCATENATION", tuple(parts), draft.like_input("output", made), axis=written)
     return draft, f"CONCATENATION {shape} axis {written} of {len(parts)}"
 

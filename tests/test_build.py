@@ -145,5 +145,5 @@ def test_program_and_host_port_are_free_of_warnings(compiler: str) -> None:
 def test_program_and_board_port_are_free_of_warnings(name: str) -> None:
     recipe = Qemu(MACHINES[name]).recipe()
     sources = [path for path in recipe.sources if path.parent.name != "src"]
-    assert len(sources) == 6
+    assert len(sources) == 8
     assert _strict(recipe.compiler, sources, list(recipe.include_dirs), recipe.flags) == ""

@@ -22,8 +22,10 @@ from sdfa.graph import Int8Array
 from sdfa.load import load_tflite, read_model
 from sdfa.settings import load_settings
 from sdfa.targets import Host, find_target
+from sdfa.targets.machines import MACHINES
 from sdfa.twin import infer
 from tests.oneop import random_input, random_oneop
+from tests.oracles import oracle_rows
 from tests.tflite_writer import cnn
 
 ONEOP_CHUNKS, ONEOP_CHUNK = 30, 100
@@ -45,17 +47,6 @@ FLATTEN = Path(__file__).with_name("data") / "flatten_open_batch.tflite"
 def oracle() -> Any:
     """TensorFlow Lite Micro's interpreter, where there is one."""
     return pytest.importorskip("tflite_micro", reason="the oracle needs Linux on x86-64").runtime.Interpreter
-
-
-def oracle_rows(oracle: Any, model: bytes, x: Int8Array) -> Int8Array:
-    """What the oracle yields for each of the samples x (n, 1, ...): int8[n, output_len]. One interpreter for all."""
-    interpreter = oracle.from_bytes(model, arena_size=10 * len(model) + 40 * x[0].size + 400_000)
-    rows = []
-    for sample in x:
-        interpreter.set_input(np.ascontiguousarray(sample), 0)
-        interpreter.invoke()
-        rows.append(np.array(interpreter.get_output(0), np.int8).ravel())
-    return np.stack(rows)
 
 
 def frozen(model: bytes) -> Export:
@@ -106,7 +97,7 @@ def test_digits_on_the_whole_test_set(oracle: Any, learns: bool) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("learns", [False, True], ids=["frozen", "learning"])
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit"])
+@pytest.mark.parametrize("board", MACHINES)
 def test_digits_on_boards(oracle: Any, board: str, learns: bool) -> None:
     x = digits_inputs()[:BOARD_SAMPLES]
     wanted = oracle_rows(oracle, (model_dir("digits") / "model.tflite").read_bytes(), x[:, None])

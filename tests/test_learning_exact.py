@@ -21,12 +21,15 @@ from sdfa.image import rate_q24
 from sdfa.image_reader import read_image
 from sdfa.load import load_tflite
 from sdfa.targets import Host, Target, find_target
+from sdfa.targets.machines import MACHINES
 from sdfa.twin.learn import Twin
 from tests.tflite_writer import cnn, dense_net
 
 STEPS = 1000
 SANITIZED = Host(sanitize=True)
-BOARDS = [pytest.param(f"qemu:{name}", marks=pytest.mark.qemu) for name in ("mps2-an386", "microbit")]
+THOROUGH = ("mps2-an386", "microbit", "riscv32")
+BOARDS = [pytest.param(f"qemu:{name}", marks=pytest.mark.qemu) for name in THOROUGH]
+OTHERS = [pytest.param(f"qemu:{name}", marks=pytest.mark.qemu) for name in MACHINES if name not in THOROUGH]
 EVERYWHERE = ["host", "host sanitized", *BOARDS]
 
 
@@ -171,6 +174,12 @@ def test_host_sanitized(case: Case) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("case", FEW, ids=str)
 def test_boards(board: str, case: Case) -> None:
+    assert_learned_the_same(find_target(board), export_case(case))
+
+
+@pytest.mark.parametrize("board", OTHERS)
+@pytest.mark.parametrize("case", FEW[::9], ids=str)
+def test_other_boards(board: str, case: Case) -> None:
     assert_learned_the_same(find_target(board), export_case(case))
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sdfa.bundle import boards_dir
+from sdfa.costs import Cost, raw_costs
 from sdfa.csource import CSource, write_csource
-from sdfa.device import Device, Learn, LearnTarget, Measure, Run, Session, Set, Stage
+from sdfa.device import Device, Learn, LearnTarget, Measure, Profile, Run, Session, Set, Stage
 from sdfa.errors import SdfaError
+from sdfa.export import Options, export_graph
 from sdfa.graph import Int8Array
 from sdfa.image_reader import read_image
-from sdfa.targets import Qemu, Request, find_target, target_names
+from sdfa.load import load_tflite
+from sdfa.targets import Qemu, Request, find_target
 from sdfa.targets.build import build, compiler_version, host_compiler
-from sdfa.targets.codes import request_code, section_names
-from sdfa.targets.machines import MACHINES
+from sdfa.targets.codes import request_code, status_text
+from sdfa.targets.families import CORTEX_M
+from sdfa.targets.machines import MACHINES, Machine
 from sdfa.targets.process import run_batch
 from sdfa.targets.size import code_len
+from tests.tflite_writer import cnn
 from tests.tiny_image import CLASS_N, INPUT_N, tiny_image
 
 X: Int8Array = np.random.default_rng(1).integers(-100, 101, (20, INPUT_N)).astype(np.int8)
@@ -38,8 +41,7 @@ def _run_board(name: str, body: str, tmp_path: Path) -> None:
     source = tmp_path / "custom.c"
     source.write_text(f'#include "app.h"\n{body}\n')
     recipe = Qemu(machine).recipe()
-    port = sorted((boards_dir() / "qemu").glob("*.c"))
-    program = build(dataclasses.replace(recipe, name="custom", sources=(source, *port)))
+    program = build(dataclasses.replace(recipe, name="custom", sources=(source, *machine.family.port_sources())))
     run_batch("board", Qemu(machine, counting=True).command(program), bytes(4), [], 60)
 
 
@@ -48,19 +50,22 @@ def _run_board(name: str, body: str, tmp_path: Path) -> None:
 def test_the_probe_is_counted_exactly(name: str) -> None:
     requests = [Request(request_code("MEASURE"))] * 2
     payload = find_target(f"qemu:{name}", counting=True).execute(b"", requests)[1].payload
-    instructions, stack_len, *values = struct.unpack("<2I" + len(section_names()) * "2IQ", payload)
-    sections = dict(zip(section_names(), zip(*[iter(values)] * 3, strict=True), strict=True))
-    assert sections["PROBE"][2] - sections["NOTHING"][2] == instructions == 2006
-    assert stack_len - 32 < sections["PROBE"][1] <= stack_len == 256
-    assert sections["NOTHING"][1] < 64
-    assert sections["OPEN"] == sections["RUN"] == sections["LEARN"] == (0, 0, 0)
+    known, sections = raw_costs(payload)
+    assert sections["PROBE"].instructions - sections["NOTHING"].instructions == known.instructions == 2006
+    assert known.stack_len - 32 < sections["PROBE"].stack_len <= known.stack_len == 256
+    assert sections["NOTHING"].stack_len < 64
+    assert all(sections[name] == Cost(0, 0, 0, 0, 0) for name in ("OPEN", "RUN", "LEARN", "OP"))
 
 
 LONG = """
 static void __attribute__((noinline)) turn(uint32_t n) {
+#ifdef __riscv
+    __asm__ volatile("1:\\n\\taddi %0, %0, -1\\n\\tbnez %0, 1b" : "+r"(n));
+#else
     __asm__ volatile(".syntax unified\\n1:\\n\\tsubs %0, #1\\n\\tbne 1b" : "+l"(n) : : "cc");
+#endif
 }
-static uint32_t count(uint32_t n) {
+static uint32_t __attribute__((noinline)) count(uint32_t n) {
     uint32_t stack_len, result;
     app_section_begin();
     turn(n);
@@ -96,6 +101,36 @@ def test_every_call_is_counted(name: str) -> None:
     assert 0 < 2 * single.run.instructions == double.run.instructions
     assert (learned.run.calls, learned.learn.calls) == (20, 20)
     assert learned.learn.instructions > 0 == double.learn.instructions
+
+
+@pytest.mark.qemu
+@BOARDS
+def test_the_shortest_and_the_longest_call_are_told(name: str) -> None:
+    each = [_session(name, Set(seed=1), Learn(X[:n], Y[:n]), Measure()).costs[0].learn for n in (1, 2)]
+    first, second = each[0].instructions, each[1].instructions - each[0].instructions
+    assert first != second
+    assert (each[0].least, each[0].most) == (first, first)
+    assert (each[1].least, each[1].most) == (min(first, second), max(first, second))
+    assert each[1].mean == round((first + second) / 2)
+
+
+@pytest.mark.qemu
+@BOARDS
+def test_the_operations_of_a_run_cost_what_the_run_costs(name: str) -> None:
+    """But for finding the kernel of each, and the same in a run of its own as among others."""
+    image = export_graph(load_tflite(cnn(np.random.default_rng(1)), "net"), "net", Options(train_last=0)).data
+    x = np.random.default_rng(2).integers(-128, 128, (3, *read_image(image).meta["input"]["shape"][1:])).astype(np.int8)
+    session = _session(name, Run(x), Profile(x), Profile(x[1:2]), Measure(), image=image)
+    whole, every = session.costs[0].run, session.profiles[0]
+    assert every.shape == (3, len(read_image(image).ops))
+    assert every.min() > 20
+    assert 0 < whole.instructions - every.sum() < 0.02 * whole.instructions
+    assert np.array_equal(session.profiles[1], every[1:2])
+
+
+def test_the_host_profiles_nothing() -> None:
+    replies = find_target("host").execute(tiny_image(), [Request(request_code(name)) for name in ("OPEN", "PROFILE")])
+    assert status_text(replies[1].status) == "this target cannot count instructions"
 
 
 @pytest.mark.qemu
@@ -146,10 +181,11 @@ def test_the_host_cannot_count() -> None:
         find_target("host", counting=True)
 
 
-@pytest.mark.parametrize("name", target_names()[1:])
-def test_a_tick_of_every_timer_is_shorter_than_an_instruction(name: str) -> None:
+@pytest.mark.parametrize("machine", [m for m in MACHINES.values() if m.family is CORTEX_M], ids=lambda m: m.name)
+def test_a_tick_of_every_timer_is_shorter_than_an_instruction(machine: Machine) -> None:
     """Two ticks at the least: each end of a section may be off by almost one."""
-    assert MACHINES[name.removeprefix("qemu:")].timer.mhz * 1.024 > 2
+    assert machine.timer is not None
+    assert machine.timer.mhz * 1.024 > 2
 
 
 def _source(loss: int = 0, learns: bool = True) -> CSource:

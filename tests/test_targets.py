@@ -115,14 +115,20 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
     """Firmware whose app_main has this body."""
     source = tmp_path / "custom.c"
     source.write_text(f'#include "app.h"\nstatic volatile int zero;\n{body}\n')
-    port = sorted((boards_dir() / "qemu").glob("*.c"))
+    port = MACHINES[machine].family.port_sources()
     recipe = Qemu(MACHINES[machine]).recipe()
     return build(dataclasses.replace(recipe, name="custom", sources=(source, *port)))
 
 
 FAULTS = {
     "no such address": "int app_main(void) { return *(volatile int *)0x7ffffff0 + *(volatile int *)0x1e000000; }",
-    "undefined instruction": 'int app_main(void) { __asm__ volatile("udf #1"); return 0; }',
+    "undefined instruction": """
+        #ifdef __riscv
+        #define UNDEFINED "unimp"
+        #else
+        #define UNDEFINED "udf #1"
+        #endif
+        int app_main(void) { __asm__ volatile(UNDEFINED); return 0; }""",
 }
 
 
@@ -199,6 +205,11 @@ def test_a_stream_that_ends_inside_a_request_is_an_error(cut: int, tmp_path: Pat
 def test_a_missing_file_is_an_error() -> None:
     with pytest.raises(SdfaError, match="a file could not be opened"):
         run_batch("host", [str(Host().program()), "absent", "requests.bin", "replies.bin"], b"", [], 60)
+
+
+def test_a_program_that_leaves_no_answer_is_an_error() -> None:
+    with pytest.raises(SdfaError, match="board: true ended without an answer"):
+        run_batch("board", ["true"], b"", [], 60)
 
 
 def test_replies_must_be_complete() -> None:

@@ -6,7 +6,7 @@
 
 #include "measure.h"
 #include "sdfa.h"
-#include "sdfa_format.h"
+#include "sdfa_internal.h"
 
 /* One open model and its memory. */
 static struct {
@@ -87,6 +87,17 @@ static void read_lengths(const void *image, uint32_t image_len) {
     app.tail_len = image_len < sizeof *header ? 0 : header->tail_len;
 }
 
+/* For its costs. */
+static int bind_again(const void *image, uint32_t image_len, void *arena) {
+    int status;
+
+    measure_begin();
+    status = sdfa_bind(&app.net, image, image_len, &sdfa_all_kernels, arena, app.arena_len, app.tail,
+                       app.tail ? app.tail_len : 0);
+    measure_end(APP_SECTION_BIND);
+    return status;
+}
+
 /* Where the pool has no room, sdfa_open still says what is wrong with the image, if anything is. */
 static int open_image(void) {
     uint32_t image_len;
@@ -103,6 +114,8 @@ static int open_image(void) {
     status = sdfa_open(&app.net, image, image_len, &sdfa_all_kernels, arena, arena ? app.arena_len : 0, app.tail,
                        app.tail ? app.tail_len : 0);
     measure_end(APP_SECTION_OPEN);
+    if (!status && measure_on())
+        status = bind_again(image, image_len, arena);
     if (!status && app.tail_len && !app.tail)
         status = SDFA_ERR_TAIL;
     app.open = !status;
@@ -289,6 +302,8 @@ static bool do_memory(uint32_t len) {
 static void write_measure(const struct measure *m) {
     write_u32(m->call_n);
     write_u32(m->stack_len);
+    write_u32(m->least);
+    write_u32(m->most);
     write_u64(m->instructions);
 }
 
@@ -307,13 +322,39 @@ static bool do_measure(uint32_t len) {
 
     if (len || !app_count())
         return refuse(len ? APP_ERR_LENGTH : APP_ERR_MEASURE, len);
-    begin(SDFA_ERR_OK, 8 + 16 * APP_SECTION_N);
+    begin(SDFA_ERR_OK, 8 + 24 * APP_SECTION_N);
     write_u32(APP_PROBE_INSTRUCTIONS);
     write_u32(APP_PROBE_STACK_LEN);
     for (i = 0; i < APP_SECTION_N; i++)
         write_measure(measure_of(i));
     measure_anew();
     return calibrate();
+}
+
+/* What sdfa_run does, one operation at a time. */
+static bool profile_next(void) {
+    const uint8_t *at = app.net.ops;
+    uint32_t i;
+
+    if (!app_read(sdfa_input(&app.net), app.net.input_len))
+        return false;
+    for (i = 0; i < app.net.op_n; i++) {
+        const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
+        const struct sdfa_kernel *kernel = sdfa_find_kernel(app.net.kernels, op->kind);
+
+        measure_begin();
+        kernel->run(&app.net, op);
+        measure_end(APP_SECTION_OP);
+        write_u32(measure_last());
+        at += op->len;
+    }
+    return true;
+}
+
+static bool do_profile(uint32_t len) {
+    if (!measure_on())
+        return refuse(APP_ERR_MEASURE, len);
+    return stream(len, app.net.input_len, 4 * app.net.op_n, profile_next);
 }
 
 /* Indexed by code. */
@@ -329,6 +370,7 @@ static bool (*const handlers[])(uint32_t len) = {
     [APP_RESET] = do_reset,
     [APP_MEMORY] = do_memory,
     [APP_MEASURE] = do_measure,
+    [APP_PROFILE] = do_profile,
 };
 
 static bool needs_model(uint32_t code) {

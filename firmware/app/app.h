@@ -31,17 +31,21 @@
     X(TAIL, 8, "-> the trainable tail in RAM")                                                                         \
     X(RESET, 9, "->")                                                                                                  \
     X(MEMORY, 10, "-> u32 stack_len: most bytes of stack used since the start, 0 if unknown; u32 pool_len")            \
-    X(MEASURE, 11, "-> u32 of the probe: instructions, stack_len; of each section: u32 calls, stack_len, u64 instr.")
+    X(MEASURE, 11, "-> u32 of the probe: instructions, stack_len; of each section: struct measure of measure.h")       \
+    X(PROFILE, 12, "n * input -> n * u32[operations]: instructions of each; after a MEASURE")
 
 /* Sections that MEASURE tells about: X(name, index, what). The first MEASURE begins, each further one tells what was
- * since the one before. stack_len is that of the deepest call, instructions the sum of all; both are off by the same
- * overhead in each call of each section: by what NOTHING has, and by what PROBE has instead of its known figures. */
+ * since the one before. stack_len is that of the deepest call, instructions the sum of all, after the least and the
+ * most of a call; all are off by the same overhead in each call of each section: by what NOTHING has, and by what PROBE
+ * has instead of its known figures. */
 #define APP_SECTIONS(X)                                                                                                \
     X(NOTHING, 0, "an empty section")                                                                                  \
     X(PROBE, 1, "app_probe")                                                                                           \
-    X(OPEN, 2, "sdfa_open")                                                                                            \
+    X(OPEN, 2, "sdfa_open, CRC-32 included")                                                                           \
     X(RUN, 3, "sdfa_run")                                                                                              \
-    X(LEARN, 4, "sdfa_learn or sdfa_learn_target")
+    X(LEARN, 4, "sdfa_learn or sdfa_learn_target")                                                                     \
+    X(OP, 5, "one operation of PROFILE")                                                                               \
+    X(BIND, 6, "sdfa_bind, what sdfa_open does after the CRC-32")
 
 /* Errors of this program, apart from those of sdfa.h: X(name, value, text). */
 #define APP_ERRORS(X)                                                                                                  \

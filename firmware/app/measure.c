@@ -5,8 +5,13 @@
 
 static struct {
     bool on;
+    uint32_t last;
     struct measure of[APP_SECTION_N];
 } measures;
+
+bool measure_on(void) {
+    return measures.on;
+}
 
 void measure_anew(void) {
     memset(&measures, 0, sizeof measures);
@@ -25,6 +30,11 @@ void measure_end(enum app_section section) {
     if (!measures.on)
         return;
     instructions = app_section_end(&stack_len);
+    measures.last = instructions;
+    if (m->call_n == 0 || instructions < m->least)
+        m->least = instructions;
+    if (instructions > m->most)
+        m->most = instructions;
     m->call_n++;
     m->instructions += instructions;
     if (stack_len > m->stack_len)
@@ -33,4 +43,8 @@ void measure_end(enum app_section section) {
 
 const struct measure *measure_of(uint32_t section) {
     return &measures.of[section];
+}
+
+uint32_t measure_last(void) {
+    return measures.last - measures.of[APP_SECTION_NOTHING].least;
 }

@@ -5,11 +5,11 @@ static uint32_t taps(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return sdfa_mul((uint32_t)p->kh * p->kw, sdfa_tensor_at(s, p->op.in)->c);
 }
 
-/* A packed layer has room for two windows of int16 behind the one of int8. */
+/* A layer that may be packed has room for two windows of int16 behind the one of int8. */
 static int scratch_ok(const struct sdfa *s, const struct sdfa_conv_op *p) {
     const struct sdfa_tensor *in = sdfa_tensor_at(s, p->op.in);
     uint32_t n = taps(s, p), len = ((n + 3) & ~3u) + 4 * n;
-    if (!(p->flags & SDFA_LAYER_PACKED))
+    if (!(p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)))
         return 1;
     return n < 1u << 28 && sdfa_in_arena(s, p->scratch, len, 1) &&
            sdfa_disjoint(p->scratch, len, in->off, sdfa_tensor_len(in));

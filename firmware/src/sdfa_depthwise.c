@@ -4,7 +4,8 @@
 static int check(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
     const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
-    if (!sdfa_window_ok(s, p) || out->c % in->c || !sdfa_in_data(s, p->weights, (uint32_t)p->kh * p->kw, out->c))
+    if (!sdfa_window_ok(s, p) || (p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) || out->c % in->c ||
+        !sdfa_in_data(s, p->weights, (uint32_t)p->kh * p->kw, out->c))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }
@@ -28,11 +29,34 @@ void sdfa_depthwise_any(void *context, const int8_t *window, int8_t *out) {
         }
 }
 
-#if !SDFA_DSP
+#if !SDFA_DSP && !SDFA_MVE
 
-sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d) {
-    (void)d;
-    return sdfa_depthwise_any;
+/* Two channels from c on, where each input channel has one output. */
+static void two_channels(int8_t *out, const struct sdfa_matvec *m, const int8_t *window, uint32_t c) {
+    int32_t step = (int32_t)m->out_n, at = -(int32_t)(m->in_n * m->out_n);
+    const int8_t *x = window + c - at, *w = m->weights + c - at, *x1 = x + 1, *w1 = w + 1;
+    uint32_t a = (uint32_t)m->bias[c], b = (uint32_t)m->bias[c + 1];
+    for (; at; at += step) {
+        a += (uint32_t)(w[at] * x[at]);
+        b += (uint32_t)(w1[at] * x1[at]);
+        SDFA_LOOP(x1);
+        SDFA_LOOP(w1);
+    }
+    sdfa_finish(out, m, c, (int32_t)a);
+    sdfa_finish(out, m, c + 1, (int32_t)b);
+}
+
+static void run_pairs(void *context, const int8_t *window, int8_t *out) {
+    const struct sdfa_matvec *m = context;
+    for (uint32_t c = 0; c < m->out_n; c += 2)
+        two_channels(out, m, window, c);
+}
+
+void sdfa_depthwise_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_depthwise *w) {
+    if (w->m.out_n == w->in_c && w->in_c % 2 == 0)
+        sdfa_each_window(s, p, run_pairs, &w->m);
+    else
+        sdfa_each_window(s, p, sdfa_depthwise_any, w);
 }
 
 #endif
@@ -42,7 +66,7 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     struct sdfa_depthwise d;
     d.m = sdfa_conv_matvec(s, p, (uint32_t)p->kh * p->kw);
     d.in_c = sdfa_tensor_at(s, op->in)->c;
-    sdfa_each_window(s, p, sdfa_depthwise_cell(&d), &d);
+    sdfa_depthwise_windows(s, p, &d);
 }
 
 const struct sdfa_kernel sdfa_kernel_depthwise = {SDFA_DEPTHWISE, sizeof(struct sdfa_conv_op), check, run};

@@ -9,10 +9,10 @@ struct sdfa_depthwise {
     uint32_t in_c;
 };
 
-/* The best code for an operation on this core; its context is a struct sdfa_depthwise. */
-sdfa_cell *sdfa_depthwise_cell(const struct sdfa_depthwise *d);
+/* All windows, by the best code for this core. */
+void sdfa_depthwise_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_depthwise *w);
 
-/* The code for all others. */
+/* The code for any case; its context is a struct sdfa_depthwise. */
 sdfa_cell sdfa_depthwise_any;
 
 #endif

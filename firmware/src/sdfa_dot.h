@@ -2,9 +2,11 @@
 #ifndef SDFA_DOT_H
 #define SDFA_DOT_H
 
+#include "sdfa_core.h"
+
 #include <stdint.h>
 
-#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32
+#if SDFA_DSP
 
 /* DSP extension (Cortex-M4, M7, M33): two products an instruction. These cores load words from any address. */
 #include <arm_acle.h>
@@ -57,15 +59,51 @@ static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, con
     acc[3] = sdfa_dot(d, w2 + step, x, n);
 }
 
+/* out = max(out, at) for the whole words of n values; returns how many values that were. */
+static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        uint32_t a = sdfa_load4(out + i), b = sdfa_load4(at + i), v;
+        __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(v) : "r"(a), "r"(b));
+        memcpy(out + i, &v, 4);
+    }
+    return i;
+}
+
 #else
 
 /* Portable C. */
+static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
+    (void)out, (void)at, (void)n;
+    return 0;
+}
+
 static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n) {
     uint32_t sum = (uint32_t)acc;
     while (n--)
         sum += (uint32_t)(*w++ * *x++);
     return (int32_t)sum;
 }
+
+#if SDFA_THUMB1
+
+/* sdfa_thumb1.c: two rows, all that eight registers hold. acc: int32[2]. */
+void sdfa_dot2(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n);
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
+    sdfa_dot2(acc, w, step, x, n);
+    sdfa_dot2(acc + 2, w + 2 * step, step, x, n);
+}
+
+#elif SDFA_THUMB2
+
+/* sdfa_thumb2.c: acc: int32[4]. */
+void sdfa_dot4(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n);
+
+/* Two rows, n apart, times two vectors. acc: int32[4]: row 0 with vector 0 and 1, row 1 with both. */
+void sdfa_dot2x2(int32_t *acc, const int8_t *w, const int8_t *x0, const int8_t *x1, uint32_t n);
+
+#else
 
 static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
     uint32_t a = (uint32_t)acc[0], b = (uint32_t)acc[1], c = (uint32_t)acc[2], d = (uint32_t)acc[3];
@@ -82,6 +120,8 @@ static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, con
     acc[2] = (int32_t)c;
     acc[3] = (int32_t)d;
 }
+
+#endif
 
 #endif
 

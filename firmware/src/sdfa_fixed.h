@@ -2,6 +2,8 @@
 #ifndef SDFA_FIXED_H
 #define SDFA_FIXED_H
 
+#include "sdfa_core.h"
+
 #include <stdint.h>
 
 /* The runtime shifts negative values to the right and needs the arithmetic shift that every supported compiler has. */
@@ -45,6 +47,30 @@ static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
 /* Rounding doubling high multiply, b >= 0: then nothing saturates, and the result is never INT32_MIN. */
 static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+#endif
+
+#if SDFA_DSP
+
+/* The same for -2^30 <= a < 2^30. */
+static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {
+    int32_t v;
+    __asm__("smmulr %0, %1, %2" : "=r"(v) : "r"(a * 2), "r"(b));
+    return v;
+}
+
+#elif defined(__ARM_FEATURE_SAT)
+
+static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {
+    int64_t product = (int64_t)(a * 2) * b;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+}
+
+#else
+
+static inline int32_t sdfa_srdhm_small(int32_t a, int32_t b) {
+    return sdfa_srdhm(a, b);
 }
 
 #endif

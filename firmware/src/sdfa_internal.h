@@ -6,20 +6,6 @@
 #include "sdfa_fixed.h"
 #include "sdfa_format.h"
 
-/* DSP extension (Cortex-M4, M7, M33): two products an instruction; these cores load words from any address. */
-#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32 && !defined(__ARM_FEATURE_MVE)
-#define SDFA_DSP 1
-#else
-#define SDFA_DSP 0
-#endif
-
-/* Vector extension (Cortex-M55): sixteen products an instruction. */
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define SDFA_MVE 1
-#else
-#define SDFA_MVE 0
-#endif
-
 typedef int16_t SDFA_ALIAS sdfa_i16;
 typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
@@ -78,11 +64,6 @@ static inline int8_t sdfa_requantize(int32_t acc, int32_t mult, int32_t shift, i
     return (int8_t)sdfa_clamp(sdfa_wrap_add(sdfa_mbqm(acc, mult, shift), zero_point), lo, hi);
 }
 
-/* Whether sdfa_requantize_fast may be used: with a smaller shift, an accumulator of 2^30 would not saturate the output. */
-static inline int sdfa_channel_fast(int32_t mult, int32_t shift) {
-    return (mult >= 1 << 30 || mult == 0) && shift >= -20 && shift < 0;
-}
-
 /* The same for a fast channel (SPEC.md 2.1) (SPEC.md 2.1) and no clamp but int8. */
 static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shift, int32_t zero_point) {
     int32_t halves = -1 - shift; /* 0 .. 19 */
@@ -94,6 +75,14 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
     v = (v >> halves) + 2 * zero_point + 1;
     __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
     return (int8_t)v;
+#elif defined(__ARM_FEATURE_SAT)
+    int32_t v;
+    __asm__("ssat %0, #31, %1" : "=r"(v) : "r"(acc));
+    v = sdfa_srdhm_small(v, mult);
+    v += v >> 31;
+    v = (v >> halves) + 2 * zero_point + 1;
+    __asm__("ssat %0, #8, %0, asr #1" : "+r"(v));
+    return (int8_t)v;
 #else
     int32_t v = sdfa_srdhm(acc, mult);
     v = (sdfa_wrap_add(v, v >> 31) >> halves) + 1;
@@ -101,7 +90,10 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 #endif
 }
 
-/* Checks for sdfa_open (sdfa_check.c): all return 1 when the range is sound. */
+/* All that the header says, but the CRC-32 (sdfa_open.c). */
+int sdfa_check_header(const void *image, size_t image_len);
+
+/* Checks for sdfa_bind (sdfa_check.c): all return 1 when the range is sound. */
 uint32_t sdfa_mul(uint32_t a, uint32_t b); /* a * b, or UINT32_MAX when that does not fit */
 int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole);
 int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size); /* n items of size bytes, 4-aligned */

@@ -2,6 +2,8 @@
 #include "sdfa_matvec.h"
 #include "sdfa_dot.h"
 
+#if !SDFA_MVE
+
 static void finish(int8_t *out, const struct sdfa_matvec *m, uint32_t i, int32_t acc) {
     if (m->keep)
         m->keep[i] = acc;
@@ -20,3 +22,5 @@ void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x
     for (; i < m->out_n; i++, w += m->in_n)
         finish(out, m, i, sdfa_dot(m->bias[i], w, x, m->in_n));
 }
+
+#endif

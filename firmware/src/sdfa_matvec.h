@@ -4,15 +4,6 @@
 
 #include "sdfa_window.h"
 
-/* A function in assembly: whole, so that no compiler counts its registers or drops its arguments. */
-#define SDFA_FUNCTION(name)                                                                                            \
-    ".pushsection .text." name ",\"ax\",%progbits\n\t"                                                                 \
-    ".syntax unified\n\t"                                                                                              \
-    ".thumb\n\t"                                                                                                       \
-    ".align 2\n\t"                                                                                                     \
-    ".global " name "\n\t"                                                                                             \
-    ".type " name ", %function\n" name ":\n\t"
-
 struct sdfa_matvec {
     const int8_t *weights; /* int8[out_n][in_n]; packed: SPEC.md 1.4 */
     const sdfa_i32 *bias;  /* int32[out_n], input zero point folded in */

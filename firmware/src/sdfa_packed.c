@@ -1,4 +1,5 @@
 /* Cores without the DSP extension: rows that are packed for it (SPEC.md 1.4, 2.2), and windows one by one. */
+#include "sdfa_dot.h"
 #include "sdfa_matvec.h"
 
 #if !SDFA_DSP
@@ -41,15 +42,63 @@ void sdfa_matvec_packed(int8_t *out, const struct sdfa_matvec *m, const int8_t *
     }
 }
 
-static void each_window(void *context, const int8_t *window, int8_t *out) {
+static void any_window(void *context, const int8_t *window, int8_t *out) {
     const struct sdfa_matvec *m = context;
     if (m->packed_n)
         sdfa_matvec_packed(out, m, window);
     sdfa_matvec_plain(out, m, window);
 }
 
-void sdfa_conv_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_matvec *m) {
-    sdfa_each_window(s, p, each_window, m);
+#if SDFA_THUMB2
+
+/* Two windows, whose sums are made together: each weight is loaded once for both. */
+struct two {
+    const struct sdfa_matvec *m;
+    const int8_t *window; /* the first; NULL: there is none yet */
+    int8_t *out;
+};
+
+static void two_windows(const struct two *t, const int8_t *window, int8_t *out) {
+    const struct sdfa_matvec *m = t->m;
+    const int8_t *w = m->weights;
+    for (uint32_t i = 0; i < m->out_n; i += 2, w += 2 * m->in_n) {
+        int32_t sum[4] = {m->bias[i], m->bias[i], m->bias[i + 1], m->bias[i + 1]};
+        sdfa_dot2x2(sum, w, t->window, window, m->in_n);
+        sdfa_finish(t->out, m, i, sum[0]);
+        sdfa_finish(out, m, i, sum[1]);
+        sdfa_finish(t->out, m, i + 1, sum[2]);
+        sdfa_finish(out, m, i + 1, sum[3]);
+    }
 }
+
+static void add_window(void *context, const int8_t *window, int8_t *out) {
+    struct two *t = context;
+    if (t->window) {
+        two_windows(t, window, out);
+        t->window = NULL;
+        return;
+    }
+    t->window = window;
+    t->out = out;
+}
+
+void sdfa_conv_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_matvec *m) {
+    struct two t = {m, NULL, NULL};
+    if (m->packed_n || m->out_n % 2 || !(p->flags & SDFA_LAYER_PACKABLE)) {
+        sdfa_each_window(s, p, any_window, m);
+        return;
+    }
+    sdfa_each_window(s, p, add_window, &t);
+    if (t.window)
+        sdfa_matvec_plain(t.out, m, t.window);
+}
+
+#else
+
+void sdfa_conv_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struct sdfa_matvec *m) {
+    sdfa_each_window(s, p, any_window, m);
+}
+
+#endif
 
 #endif

@@ -93,58 +93,67 @@ struct work {
 /* Eight rows. x: int8[4 * block_n + rest_n]. sum: int32[4][2], of each pair 256 times the second row plus the first, and
  * the first alone. */
 void sdfa_dsp_group(struct work *work, const int8_t *weights, const int8_t *x);
-__asm__(SDFA_FUNCTION(
-    "sdfa_dsp_group") "push {r0, r4-r11, lr}\n\t"
-                      "ldr r3, [r0]\n\t"
-                      "add r12, r2, r3, lsl #2\n\t"
-                      "push {r12}\n\t" CLEAR_SUMS "cmp r3, #0\n\t"
-                      "beq 3f\n\t"
-                      "tst r3, #1\n\t"
-                      "bne 2f\n"
-                      "1:\n\t" BLOCK_OF_ONE "2:\n\t" BLOCK_OF_ONE "ldr r0, [sp]\n\t"
-                      "cmp r2, r0\n\t"
-                      "bne 1b\n"
-                      "3:\n\t"
-                      "ldr r0, [sp, #4]\n\t"
-                      "ldr lr, [r0, " F_REST "]\n\t"
-                      "cmp lr, #0\n\t"
-                      "beq 5f\n"
-                      "4:\n\t"
-                      "ldrsb r12, [r2], #1\n\t" REST_PAIR("r4", "r5") REST_PAIR("r6", "r7") REST_PAIR("r8", "r9")
-                          REST_PAIR("r10",
-                                    "r11") "subs lr, #1\n\t"
-                                           "bne 4b\n\t"
-                                           "ldr r0, [sp, #4]\n"
-                                           "5:\n\t"
-                                           "ldr r1, [r0, " F_SUM "]\n\t"
-                                           "cmp r1, #0\n\t"
-                                           "beq 6f\n\t"
-                                           "stm r1, {r4-r11}\n\t"
-                                           "b 7f\n"
-                                           "6:\n\t"
-                                           "sub r4, r4, r5\n\t"
-                                           "sub r6, r6, r7\n\t"
-                                           "sub r8, r8, r9\n\t"
-                                           "sub r10, r10, r11\n\t" LOAD_FOUR(F_BIAS) ADD_BIAS("r4", "r5", "r2", "r3")
-                                               ADD_BIAS("r6", "r7", "r12", "lr") LOAD_FOUR(F_BIAS)
-                                                   ADD_BIAS("r8", "r9", "r2", "r3") ADD_BIAS("r10", "r11", "r12", "lr")
-                                                       LOAD_SCALES FINISH("r5", "r2", "0") FINISH("r4", "r3", "8")
-                                                           FINISH("r7", "r12", "16") FINISH("r6", "lr", "24")
-                                                               JOIN("r5", "r4", "r7",
-                                                                    "r6") "ldr r0, [sp, #4]\n\t" LOAD_SCALES
-                                                                   FINISH("r9", "r2", "0") FINISH("r8", "r3", "8")
-                                                                       FINISH("r11", "r12", "16")
-                                                                           FINISH("r10", "lr", "24")
-                                                                               JOIN("r9", "r8", "r11",
-                                                                                    "r10") "ldr r0, [sp, #4]\n\t"
-                                                                                           "ldr r1, [r0, " F_OUT "]\n\t"
-                                                                                           "str r5, [r1], #4\n\t"
-                                                                                           "str r9, [r1], #4\n\t"
-                                                                                           "str r1, [r0, " F_OUT "]\n"
-                                                                                           "7:\n\t"
-                                                                                           "add sp, #8\n\t"
-                                                                                           "pop {r4-r11, pc}\n\t"
-                                                                                           ".popsection");
+/* clang-format off */
+__asm__(SDFA_FUNCTION("sdfa_dsp_group")
+        "push {r0, r4-r11, lr}\n\t"
+        "ldr r3, [r0]\n\t"
+        "add r12, r2, r3, lsl #2\n\t"
+        "push {r12}\n\t"
+        CLEAR_SUMS
+        "cmp r3, #0\n\t"
+        "beq 3f\n\t"
+        "tst r3, #1\n\t"
+        "bne 2f\n"
+        "1:\n\t"
+        BLOCK_OF_ONE
+        "2:\n\t"
+        BLOCK_OF_ONE
+        "ldr r0, [sp]\n\t"
+        "cmp r2, r0\n\t"
+        "bne 1b\n"
+        "3:\n\t"
+        "ldr r0, [sp, #4]\n\t"
+        "ldr lr, [r0, " F_REST "]\n\t"
+        "cmp lr, #0\n\t"
+        "beq 5f\n"
+        "4:\n\t"
+        "ldrsb r12, [r2], #1\n\t"
+        REST_PAIR("r4", "r5") REST_PAIR("r6", "r7") REST_PAIR("r8", "r9") REST_PAIR("r10", "r11")
+        "subs lr, #1\n\t"
+        "bne 4b\n\t"
+        "ldr r0, [sp, #4]\n"
+        "5:\n\t"
+        "ldr r1, [r0, " F_SUM "]\n\t"
+        "cmp r1, #0\n\t"
+        "beq 6f\n\t"
+        "stm r1, {r4-r11}\n\t"
+        "b 7f\n"
+        "6:\n\t"
+        "sub r4, r4, r5\n\t"
+        "sub r6, r6, r7\n\t"
+        "sub r8, r8, r9\n\t"
+        "sub r10, r10, r11\n\t"
+        LOAD_FOUR(F_BIAS)
+        ADD_BIAS("r4", "r5", "r2", "r3") ADD_BIAS("r6", "r7", "r12", "lr")
+        LOAD_FOUR(F_BIAS)
+        ADD_BIAS("r8", "r9", "r2", "r3") ADD_BIAS("r10", "r11", "r12", "lr")
+        LOAD_SCALES
+        FINISH("r5", "r2", "0") FINISH("r4", "r3", "8") FINISH("r7", "r12", "16") FINISH("r6", "lr", "24")
+        JOIN("r5", "r4", "r7", "r6")
+        "ldr r0, [sp, #4]\n\t"
+        LOAD_SCALES
+        FINISH("r9", "r2", "0") FINISH("r8", "r3", "8") FINISH("r11", "r12", "16") FINISH("r10", "lr", "24")
+        JOIN("r9", "r8", "r11", "r10")
+        "ldr r0, [sp, #4]\n\t"
+        "ldr r1, [r0, " F_OUT "]\n\t"
+        "str r5, [r1], #4\n\t"
+        "str r9, [r1], #4\n\t"
+        "str r1, [r0, " F_OUT "]\n"
+        "7:\n\t"
+        "add sp, #8\n\t"
+        "pop {r4-r11, pc}\n\t"
+        ".popsection");
+/* clang-format on */
 
 /* Two vectors, half a group. r12, lr: values of each. */
 #define HALF_BLOCK_OF_TWO                                                                                              \
@@ -184,55 +193,67 @@ __asm__(SDFA_FUNCTION(
  * sum: int32[8], of {256 times the second row plus the first, the first} each {pair 0: vector 0, 1; pair 1: vector 0,
  * 1}. */
 void sdfa_dsp_two(struct work *work, const int8_t *weights, const int16_t *wide, const int8_t *rest);
-__asm__(SDFA_FUNCTION(
-    "sdfa_dsp_two") "push {r0, r3, r4-r11, lr}\n\t"
-                    "ldr r3, [r0]\n\t"
-                    "add r12, r2, r3, lsl #4\n\t"
-                    "push {r12}\n\t" CLEAR_SUMS "cmp r3, #0\n\t"
-                    "beq 3f\n\t"
-                    "tst r3, #1\n\t"
-                    "bne 2f\n"
-                    "1:\n\t" BLOCK_OF_TWO "2:\n\t" BLOCK_OF_TWO "ldr r0, [sp]\n\t"
-                    "cmp r2, r0\n\t"
-                    "bne 1b\n"
-                    "3:\n\t"
-                    "ldr r0, [sp, #4]\n\t"
-                    "ldr r3, [r0, " F_REST "]\n\t"
-                    "cmp r3, #0\n\t"
-                    "beq 5f\n\t"
-                    "ldr r1, [sp, #8]\n\t"
-                    "add r3, r2, r3, lsl #2\n\t"
-                    "str r3, [sp]\n"
-                    "4:\n\t" REST_OF_TWO "ldr r0, [sp]\n\t"
-                    "cmp r2, r0\n\t"
-                    "bne 4b\n\t"
-                    "ldr r0, [sp, #4]\n"
-                    "5:\n\t"
-                    "ldr r1, [r0, " F_SUM "]\n\t"
-                    "cmp r1, #0\n\t"
-                    "beq 6f\n\t"
-                    "stm r1, {r4-r11}\n\t"
-                    "b 7f\n"
-                    "6:\n\t"
-                    "sub r4, r4, r8\n\t"
-                    "sub r5, r5, r9\n\t"
-                    "sub r6, r6, r10\n\t"
-                    "sub r7, r7, r11\n\t" LOAD_FOUR(F_BIAS) ADD_BIAS("r4", "r8", "r2", "r3") ADD_BIAS(
-                        "r5", "r9", "r2", "r3") ADD_BIAS("r6", "r10", "r12", "lr") ADD_BIAS("r7", "r11", "r12", "lr")
-                        LOAD_SCALES FINISH_TWO("r8", "r9", "r2", "0") FINISH_TWO("r4", "r5", "r3", "8")
-                            FINISH_TWO("r10", "r11", "r12", "16") FINISH_TWO("r6", "r7", "lr", "24") JOIN("r8", "r4",
-                                                                                                          "r10", "r6")
-                                JOIN("r9", "r5", "r11",
-                                     "r7") "ldr r0, [sp, #4]\n\t"
-                                           "ldr r1, [r0, " F_OUT "]\n\t"
-                                           "ldr r2, [r0, " F_SECOND "]\n\t"
-                                           "str r9, [r1, r2]\n\t"
-                                           "str r8, [r1], #4\n\t" /* last: it stays where there is no second vector */
-                                           "str r1, [r0, " F_OUT "]\n"
-                                           "7:\n\t"
-                                           "add sp, #12\n\t"
-                                           "pop {r4-r11, pc}\n\t"
-                                           ".popsection");
+/* clang-format off */
+__asm__(SDFA_FUNCTION("sdfa_dsp_two")
+        "push {r0, r3, r4-r11, lr}\n\t"
+        "ldr r3, [r0]\n\t"
+        "add r12, r2, r3, lsl #4\n\t"
+        "push {r12}\n\t"
+        CLEAR_SUMS
+        "cmp r3, #0\n\t"
+        "beq 3f\n\t"
+        "tst r3, #1\n\t"
+        "bne 2f\n"
+        "1:\n\t"
+        BLOCK_OF_TWO
+        "2:\n\t"
+        BLOCK_OF_TWO
+        "ldr r0, [sp]\n\t"
+        "cmp r2, r0\n\t"
+        "bne 1b\n"
+        "3:\n\t"
+        "ldr r0, [sp, #4]\n\t"
+        "ldr r3, [r0, " F_REST "]\n\t"
+        "cmp r3, #0\n\t"
+        "beq 5f\n\t"
+        "ldr r1, [sp, #8]\n\t"
+        "add r3, r2, r3, lsl #2\n\t"
+        "str r3, [sp]\n"
+        "4:\n\t"
+        REST_OF_TWO
+        "ldr r0, [sp]\n\t"
+        "cmp r2, r0\n\t"
+        "bne 4b\n\t"
+        "ldr r0, [sp, #4]\n"
+        "5:\n\t"
+        "ldr r1, [r0, " F_SUM "]\n\t"
+        "cmp r1, #0\n\t"
+        "beq 6f\n\t"
+        "stm r1, {r4-r11}\n\t"
+        "b 7f\n"
+        "6:\n\t"
+        "sub r4, r4, r8\n\t"
+        "sub r5, r5, r9\n\t"
+        "sub r6, r6, r10\n\t"
+        "sub r7, r7, r11\n\t"
+        LOAD_FOUR(F_BIAS)
+        ADD_BIAS("r4", "r8", "r2", "r3") ADD_BIAS( "r5", "r9", "r2", "r3")
+        ADD_BIAS("r6", "r10", "r12", "lr") ADD_BIAS("r7", "r11", "r12", "lr")
+        LOAD_SCALES
+        FINISH_TWO("r8", "r9", "r2", "0") FINISH_TWO("r4", "r5", "r3", "8")
+        FINISH_TWO("r10", "r11", "r12", "16") FINISH_TWO("r6", "r7", "lr", "24")
+        JOIN("r8", "r4", "r10", "r6") JOIN("r9", "r5", "r11", "r7")
+        "ldr r0, [sp, #4]\n\t"
+        "ldr r1, [r0, " F_OUT "]\n\t"
+        "ldr r2, [r0, " F_SECOND "]\n\t"
+        "str r9, [r1, r2]\n\t"
+        "str r8, [r1], #4\n\t" /* last: it stays where there is no second vector */
+        "str r1, [r0, " F_OUT "]\n"
+        "7:\n\t"
+        "add sp, #12\n\t"
+        "pop {r4-r11, pc}\n\t"
+        ".popsection");
+/* clang-format on */
 
 /* sum: where sums go that the assembly does not finish. */
 static struct work begin(const struct sdfa_matvec *m, int32_t *sum) {
@@ -244,13 +265,12 @@ static struct work begin(const struct sdfa_matvec *m, int32_t *sum) {
     return w;
 }
 
-/* Before the first row of a vector, or of two. */
-static void restart(struct work *w, const struct sdfa_matvec *m, int8_t *out, int8_t *second) {
+/* Before the first row of a vector. */
+static inline void restart(struct work *w, const struct sdfa_matvec *m, int8_t *out) {
     w->bias = m->bias;
     w->mult = m->mult;
     w->shift = m->shift;
     w->out = out;
-    w->second = (uint32_t)((uintptr_t)second - (uintptr_t)out);
 }
 
 /* Both rows of a pair, i and i + 1. */
@@ -259,16 +279,30 @@ static void finish_pair(int8_t *out, const struct sdfa_matvec *m, uint32_t i, in
     sdfa_finish(out, m, i + 1, sdfa_wrap_add(sdfa_wrap_sub(both, first) >> 8, m->bias[i + 1]));
 }
 
+/* Eight rows where sdfa_dsp_group left sums. */
+static void finish_group(int8_t *out, const struct sdfa_matvec *m, uint32_t i, const int32_t *sum) {
+    for (uint32_t p = 0; p < 8; p += 2)
+        finish_pair(out, m, i + p, sum[p], sum[p + 1]);
+}
+
+/* All groups, for one vector. */
+static inline void groups(int8_t *out, struct work *work, const struct sdfa_matvec *m, const int8_t *x) {
+    const int8_t *group = m->weights;
+    uint32_t i = 0;
+    restart(work, m, out);
+    do {
+        sdfa_dsp_group(work, group, x);
+        if (work->sum)
+            finish_group(out, m, i, work->sum);
+        i += 8;
+        group += 8 * m->in_n;
+    } while (i < m->packed_n);
+}
+
 void sdfa_matvec_packed(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
     int32_t sum[8];
     struct work work = begin(m, sum);
-    const int8_t *group = m->weights;
-    restart(&work, m, out, out);
-    for (uint32_t i = 0; i < m->packed_n; i += 8, group += 8 * m->in_n) {
-        sdfa_dsp_group(&work, group, x);
-        for (uint32_t p = 0; p < 8 && work.sum; p += 2)
-            finish_pair(out, m, i + p, sum[p], sum[p + 1]);
-    }
+    groups(out, &work, m, x);
 }
 
 /* Two windows of a convolution, whose sums are made together. */
@@ -304,7 +338,8 @@ static void finish_two(const struct two *t, int8_t *second, uint32_t i) {
 static void packed_rows(struct two *t, int8_t *second) {
     const struct sdfa_matvec *m = t->m;
     const int8_t *group = m->weights, *rest = group + 32 * t->work.block_n;
-    restart(&t->work, m, t->first, second);
+    restart(&t->work, m, t->first);
+    t->work.second = (uint32_t)((uintptr_t)second - (uintptr_t)t->first);
     for (uint32_t i = 0; i < m->packed_n; i += 8, group += 8 * m->in_n, rest += 8 * m->in_n) {
         sdfa_dsp_two(&t->work, group, t->wide, rest);
         if (t->work.sum)
@@ -316,8 +351,15 @@ static void packed_rows(struct two *t, int8_t *second) {
     t->first = NULL;
 }
 
-static void one_window(void *context, const int8_t *window, int8_t *out) {
-    sdfa_matvec_plain(out, context, window);
+/* So small a window is not worth the way over int16. */
+#define SMALL 16u
+
+static void add_small_window(void *context, const int8_t *window, int8_t *out) {
+    struct two *t = context;
+    if (t->m->packed_n)
+        groups(out, &t->work, t->m, window);
+    if (t->m->packed_n < t->m->out_n)
+        sdfa_matvec_plain(out, t->m, window);
 }
 
 static void add_window(void *context, const int8_t *window, int8_t *out) {
@@ -338,7 +380,7 @@ void sdfa_conv_windows(const struct sdfa *s, const struct sdfa_conv_op *p, struc
     t.first = NULL;
     t.work = begin(m, sum);
     t.wide = (int16_t *)(void *)(s->arena + p->scratch + ((m->in_n + 3) & ~3u));
-    sdfa_each_window(s, p, m->packed_n ? add_window : one_window, m->packed_n ? (void *)&t : (void *)m);
+    sdfa_each_window(s, p, m->packed_n && m->in_n >= SMALL ? add_window : add_small_window, &t);
     if (t.first) /* the last of an odd number, with any other beside it */
         packed_rows(&t, t.first);
 }

@@ -1,4 +1,6 @@
 /* AVGPOOL and MAXPOOL (SPEC.md 2.2). */
+#include "sdfa_bytes_mve.h"
+#include "sdfa_dot.h"
 #include "sdfa_internal.h"
 
 #define CELLS_MAX (1u << 23) /* keeps a sum of int8, and its rounding, inside int32 */
@@ -56,17 +58,49 @@ static void mean_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *p
     }
 }
 
+#if SDFA_MVE
+
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_max(out, at, n);
+}
+
+static void copy_cell(int8_t *out, const int8_t *at, uint32_t n) {
+    sdfa_bytes_copy(out, at, n);
+}
+
+#else
+
+/* out becomes the larger of each two. */
+static void max_into(int8_t *out, const int8_t *at, uint32_t n) {
+    uint32_t i = sdfa_max_words(out, at, n);
+    for (; i < n; i++) {
+        int32_t v = at[i];
+        if (v > out[i])
+            out[i] = (int8_t)v;
+    }
+}
+
+static void copy_cell(int8_t *out, const int8_t *at, uint32_t n) {
+    for (; n; n--) {
+        *out++ = *at++;
+        SDFA_LOOP(out);
+    }
+}
+
+#endif
+
 static void max_cell(int8_t *out, const struct sdfa_tensor *in, const int8_t *picture, const struct box *b) {
-    uint32_t n = in->c;
+    uint32_t n = in->c, step = in->w * n;
+    const int8_t *row = picture + (b->y0 * in->w + b->x0) * n, *at = row + n;
+    copy_cell(out, row, n);
+    for (uint32_t y = b->y0; y < b->y1; y++, row += step, at = row)
+        for (; at != row + (b->x1 - b->x0) * n; at += n)
+            max_into(out, at, n);
+}
+
+static void clamp_cell(int8_t *out, uint32_t n, const struct sdfa_pool_op *p) {
     for (uint32_t c = 0; c < n; c++)
-        out[c] = -128;
-    for (uint32_t y = b->y0; y < b->y1; y++)
-        for (uint32_t x = b->x0; x < b->x1; x++) {
-            const int8_t *at = picture + (y * in->w + x) * n;
-            for (uint32_t c = 0; c < n; c++)
-                if (at[c] > out[c])
-                    out[c] = at[c];
-        }
+        out[c] = (int8_t)sdfa_clamp(out[c], p->act_min, p->act_max);
 }
 
 static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *cell) {
@@ -77,8 +111,8 @@ static void run_pool(const struct sdfa *s, const struct sdfa_op *op, cell_fn *ce
         for (uint32_t x = 0; x < t->w; x++, out += t->c) {
             struct box b = window(p, in, y, x);
             cell(out, in, sdfa_values(s, op->in), &b);
-            for (uint32_t c = 0; c < t->c; c++)
-                out[c] = (int8_t)sdfa_clamp(out[c], p->act_min, p->act_max);
+            if (p->act_min > -128 || p->act_max < 127)
+                clamp_cell(out, t->c, p);
         }
 }
 

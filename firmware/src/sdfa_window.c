@@ -1,4 +1,5 @@
 /* One window of the picture under a kernel. */
+#include "sdfa_bytes_mve.h"
 #include "sdfa_matvec.h"
 
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
@@ -33,12 +34,17 @@ struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv
     return m;
 }
 
-/* Keeps a short loop a loop: a call of memset or memcpy costs more, and small C libraries work by bytes. */
-#if defined(__GNUC__)
-#define SDFA_LOOP(p) __asm__("" : "+r"(p))
+#if SDFA_MVE
+
+static inline void copy(int8_t *to, const int8_t *from, uint32_t n) {
+    sdfa_bytes_copy(to, from, n);
+}
+
+static inline void fill(int8_t *to, int32_t value, uint32_t n) {
+    sdfa_bytes_fill(to, value, n);
+}
+
 #else
-#define SDFA_LOOP(p) ((void)0)
-#endif
 
 struct SDFA_ALIAS block {
     uint32_t word[4];
@@ -48,32 +54,30 @@ static int aligned(const int8_t *a, const int8_t *b) {
     return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0;
 }
 
-/* n > 0 bytes; by blocks where everything is aligned. */
+/* n bytes. */
 static inline void copy(int8_t *to, const int8_t *from, uint32_t n) {
     if (n >= 4 && aligned(to, from)) {
-        for (; n >= 32; n -= 32, to += 32, from += 32) {
-            ((struct block *)(void *)to)[0] = ((const struct block *)(const void *)from)[0];
-            ((struct block *)(void *)to)[1] = ((const struct block *)(const void *)from)[1];
-        }
+        for (; n >= 16; n -= 16, to += 16, from += 16)
+            *(struct block *)(void *)to = *(const struct block *)(const void *)from;
         for (; n >= 4; n -= 4, to += 4, from += 4) {
             *(sdfa_u32 *)(void *)to = *(const sdfa_u32 *)(const void *)from;
             SDFA_LOOP(to);
         }
-        if (n == 0)
-            return;
     }
-    do {
+    for (; n; n--) {
         *to++ = *from++;
         SDFA_LOOP(to);
-    } while (--n);
+    }
 }
 
 static void fill(int8_t *to, int32_t value, uint32_t n) {
     uint32_t word = (uint32_t)(value & 0xff) * 0x01010101u;
-    const struct block four = {{word, word, word, word}};
     if (aligned(to, to)) {
-        for (; n >= 16; n -= 16, to += 16)
-            *(struct block *)(void *)to = four;
+        for (; n >= 16; n -= 16, to += 16) {
+            sdfa_u32 *w = (sdfa_u32 *)(void *)to;
+            w[0] = w[1] = w[2] = w[3] = word;
+            SDFA_LOOP(to);
+        }
         for (; n >= 4; n -= 4, to += 4) {
             *(sdfa_u32 *)(void *)to = word;
             SDFA_LOOP(to);
@@ -85,51 +89,129 @@ static void fill(int8_t *to, int32_t value, uint32_t n) {
     }
 }
 
+#endif
+
 /* The picture, and the part of a row of taps that lies inside it. */
 struct view {
     const struct sdfa_conv_op *p;
     const int8_t *picture;
-    int8_t *scratch;
-    uint32_t c, row_len, run_len,
-        taps; /* bytes of a cell, of a row of the picture, of a row of taps; cells of a window */
+    int8_t *scratch, *other;      /* where this window is gathered, and the next */
+    uint32_t c, row_len, run_len; /* bytes of a cell, of a row of the picture, of a row of taps */
+    uint32_t kh, taps;
     int32_t h, w, zero_point;
     int32_t y_max, x_max; /* the last places of an inner window */
 };
 
-/* Taps kx = 0 .. n - 1 of one row, which are neighbours in the picture from column x on. row: NULL outside. */
-static void gather_run(int8_t *to, const struct view *v, const int8_t *row, int32_t x, uint32_t n) {
-    uint32_t before = 0, inside = n * v->c, whole = inside;
-    if (!row)
-        inside = 0;
-    else if (x < 0 || x + (int32_t)n > v->w) {
-        before = (uint32_t)sdfa_clamp(-x, 0, (int32_t)n) * v->c;
-        inside = (uint32_t)sdfa_clamp(v->w - x, 0, (int32_t)n) * v->c;
-        inside = inside > before ? inside - before : 0;
-    }
-    if (before)
-        fill(to, v->zero_point, before);
-    if (inside)
-        copy(to + before, row + (uint32_t)(x < 0 ? 0 : x) * v->c, inside);
-    if (before + inside < whole)
-        fill(to + before + inside, v->zero_point, whole - before - inside);
+/* Bytes of a run of neighbouring taps that lie before, inside and behind the picture's row; from: of the first inside. */
+struct span {
+    uint32_t before, inside, behind, from;
+};
+
+/* n taps from column x on. */
+static struct span span_of(const struct view *v, int32_t x, int32_t n) {
+    int32_t before = sdfa_clamp(-x, 0, n), end = sdfa_clamp(v->w - x, before, n);
+    struct span s;
+    s.before = (uint32_t)before * v->c;
+    s.inside = (uint32_t)(end - before) * v->c;
+    s.behind = (uint32_t)(n - end) * v->c;
+    s.from = (uint32_t)(x < 0 ? 0 : x) * v->c;
+    return s;
 }
 
-static void gather_row(int8_t *to, const struct view *v, const int8_t *row, int32_t x) {
-    if (v->p->dil_w == 1) {
-        gather_run(to, v, row, x, v->p->kw);
+/* row: NULL above and below the picture. */
+static inline void gather_span(int8_t *to, const struct view *v, const struct span *s, const int8_t *row) {
+    if (!row) {
+        fill(to, v->zero_point, s->before + s->inside + s->behind);
         return;
     }
-    for (uint32_t kx = 0; kx < v->p->kw; kx++, x += v->p->dil_w, to += v->c)
-        gather_run(to, v, row, x, 1);
+    if (s->before)
+        fill(to, v->zero_point, s->before);
+    if (s->inside)
+        copy(to + s->before, row + s->from, s->inside);
+    if (s->behind)
+        fill(to + s->before + s->inside, v->zero_point, s->behind);
 }
 
-/* A window that lies inside the picture as a whole, without dilation: one run a row. */
-static const int8_t *inner_window(const struct view *v, const int8_t *from) {
-    int8_t *to = v->scratch;
+/* All taps of a column, or of a row of columns that are neighbours. */
+static void gather_columns(int8_t *to, const struct view *v, int32_t y, int32_t x, int32_t n) {
+    const struct span s = span_of(v, x, n);
+    for (uint32_t ky = v->p->kh; ky; ky--, y += v->p->dil_h, to += v->run_len)
+        gather_span(to, v, &s, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL);
+}
+
+#if defined(__ARM_FEATURE_UNALIGNED) && __ARM_ARCH_ISA_THUMB == 2
+
+/* Copies row_n runs of run_n bytes that stand row_len apart, one behind the other. Words may stand anywhere; blocks of 32
+ * bytes are used where everything is aligned. */
+void sdfa_copy_runs(int8_t *to, const int8_t *from, uint32_t run_n, uint32_t row_n, uint32_t row_len);
+/* clang-format off */
+__asm__(SDFA_FUNCTION("sdfa_copy_runs")
+        "push {r4-r11, lr}\n\t"
+        "ldr lr, [sp, #36]\n\t"
+        "orr r4, r0, r1\n\t"
+        "orr r4, r4, r2\n\t"
+        "orr r4, r4, lr\n\t"
+        "sub lr, lr, r2\n\t"
+        "lsls r4, r4, #30\n\t"
+        "bne 4f\n\t"
+        "cmp r2, #32\n\t"
+        "blo 4f\n"
+        "1:\n\t" /* a run by blocks */
+        "sub r12, r2, #32\n"
+        "2:\n\t"
+        "ldm r1!, {r4-r11}\n\t"
+        "subs r12, #32\n\t"
+        "stm r0!, {r4-r11}\n\t"
+        "bpl 2b\n\t"
+        "adds r12, #32\n\t"
+        "beq 9f\n"
+        "3:\n\t"
+        "ldr r4, [r1], #4\n\t"
+        "subs r12, #4\n\t"
+        "str r4, [r0], #4\n\t"
+        "bne 3b\n"
+        "9:\n\t"
+        "subs r3, #1\n\t"
+        "add r1, lr\n\t"
+        "bne 1b\n\t"
+        "pop {r4-r11, pc}\n"
+        "4:\n\t" /* a run by words */
+        "subs r12, r2, #4\n\t"
+        "blo 6f\n"
+        "5:\n\t"
+        "ldr r4, [r1], #4\n\t"
+        "subs r12, #4\n\t"
+        "str r4, [r0], #4\n\t"
+        "bhs 5b\n"
+        "6:\n\t"
+        "lsls r12, r2, #31\n\t" /* carry: two bytes are left; negative: one */
+        "itt cs\n\t"
+        "ldrhcs r4, [r1], #2\n\t"
+        "strhcs r4, [r0], #2\n\t"
+        "itt mi\n\t"
+        "ldrbmi r4, [r1], #1\n\t"
+        "strbmi r4, [r0], #1\n\t"
+        "subs r3, #1\n\t"
+        "add r1, lr\n\t"
+        "bne 4b\n\t"
+        "pop {r4-r11, pc}\n\t"
+        ".popsection");
+/* clang-format on */
+
+#else
+
+static void sdfa_copy_runs(int8_t *to, const int8_t *from, uint32_t run_n, uint32_t row_n, uint32_t row_len) {
+    for (; row_n; row_n--, to += run_n, from += row_len)
+        copy(to, from, run_n);
+}
+
+#endif
+
+/* A window that lies inside the picture as a whole, without dilation. */
+static inline const int8_t *inner_window(const struct view *v, const int8_t *from) {
     if (v->taps == 1)
         return from;
-    for (uint32_t ky = v->p->kh; ky; ky--, to += v->run_len, from += v->row_len)
-        copy(to, from, v->run_len);
+    sdfa_copy_runs(v->scratch, from, v->run_len, v->kh, v->row_len);
     return v->scratch;
 }
 
@@ -137,8 +219,11 @@ static const int8_t *window(const struct view *v, int32_t y, int32_t x) {
     int8_t *to = v->scratch;
     if (y >= 0 && y <= v->y_max && x >= 0 && x <= v->x_max)
         return inner_window(v, v->picture + (uint32_t)y * v->row_len + (uint32_t)x * v->c);
-    for (uint32_t ky = 0; ky < v->p->kh; ky++, y += v->p->dil_h, to += v->run_len)
-        gather_row(to, v, y >= 0 && y < v->h ? v->picture + (uint32_t)y * v->row_len : NULL, x);
+    if (v->p->dil_w == 1)
+        gather_columns(to, v, y, x, v->p->kw);
+    else
+        for (uint32_t kx = v->p->kw; kx; kx--, x += v->p->dil_w, to += v->c)
+            gather_columns(to, v, y, x, 1);
     return v->scratch;
 }
 
@@ -148,10 +233,12 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     v.p = p;
     v.picture = sdfa_values(s, p->op.in);
     v.scratch = (int8_t *)s->arena + p->scratch;
+    v.other = v.scratch + (p->flags & SDFA_LAYER_PACKABLE ? (p->kh * p->kw * in->c + 3u) & ~3u : 0u);
     v.c = in->c;
     v.row_len = in->w * in->c;
     v.run_len = p->kw * in->c;
     v.taps = (uint32_t)p->kh * p->kw;
+    v.kh = p->kh;
     v.y_max = p->dil_h == 1 && p->dil_w == 1 ? in->h - p->kh : -1;
     v.x_max = in->w - p->kw;
     v.h = in->h;
@@ -160,14 +247,32 @@ static struct view view_of(const struct sdfa *s, const struct sdfa_conv_op *p) {
     return v;
 }
 
+#if SDFA_THUMB2
+
+static inline void swap(struct view *v) {
+    int8_t *scratch = v->scratch;
+    v->scratch = v->other;
+    v->other = scratch;
+}
+
+#else
+
+static inline void swap(const struct view *v) {
+    (void)v; /* one place is enough for a core that finishes each window before the next */
+}
+
+#endif
+
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context) {
     const struct sdfa_tensor *t = sdfa_tensor_at(s, p->op.out);
-    const struct view v = view_of(s, p);
+    struct view v = view_of(s, p);
     int8_t *out = sdfa_values(s, p->op.out);
     int32_t y = -(int32_t)p->pad_top, x;
     for (uint32_t oy = 0; oy < t->h; oy++, y += p->stride_h) {
         x = -(int32_t)p->pad_left;
-        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c)
+        for (uint32_t ox = 0; ox < t->w; ox++, x += p->stride_w, out += t->c) {
             cell(context, window(&v, y, x), out);
+            swap(&v);
+        }
     }
 }

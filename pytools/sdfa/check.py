@@ -43,7 +43,9 @@ def check(target: Target, data: bytes, samples: Samples | None, steps: int = 100
     x = quantize_input(image, samples.x)
     result: dict[str, Any] = {"target": target.name, "model_id": image.model_id.hex(), "steps": 0}
     if image.learning is None:
-        result["inference"] = _compare_outputs(Device(target, data).run(x), run(image, None, x).output)
+        session = Device(target, data).session([Run(x)])
+        result["inference"] = _compare_outputs(session.outputs[0], run(image, None, x).output)
+        result["ram"] = session.ram()
     else:
         result |= _check_learning(target, data, image, x, samples, steps, seed)
     parts = [result["inference"], *([result["learning"]] if "learning" in result else [])]
@@ -78,6 +80,7 @@ def _check_learning(
     outputs = np.concatenate(session.outputs)
     return {
         "steps": len(order),
+        "ram": session.ram(),
         "inference": _compare_outputs(outputs, np.concatenate([before, twin.run(x).output])),
         "learning": _compare_state(session, twin),
         "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.costs import Costs, decode_costs
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.records import HEADER
 from sdfa.targets.base import Reply, Request, Target
-from sdfa.targets.codes import error_value, request_code, section_names, status_text
+from sdfa.targets.codes import error_value, request_code, status_text
 
 ClassArray = npt.NDArray[np.uint16]
 Int16Array = npt.NDArray[np.int16]
@@ -121,27 +122,14 @@ class Measure:
     """What the calls cost since the Measure before, or since the start. Needs find_target(..., counting=True)."""
 
 
-Stage = Run | Classify | Learn | LearnTarget | Set | Reset | Measure
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Runs operation by operation, and counts. x: int8 (n, *input). Needs a target that counts, and a Measure stage."""
+
+    x: Int8Array
 
 
-@dataclass(frozen=True)
-class Cost:
-    """All calls of one function of the runtime. instructions: executed, of all calls together, exact up to the two or
-    three that set up a call. stack_len: bytes, of the deepest call.
-    """
-
-    calls: int
-    stack_len: int
-    instructions: int
-
-
-@dataclass(frozen=True)
-class Costs:
-    """open: of sdfa_open; run: of sdfa_run; learn: of sdfa_learn and sdfa_learn_target."""
-
-    open: Cost
-    run: Cost
-    learn: Cost
+Stage = Run | Classify | Learn | LearnTarget | Set | Reset | Measure | Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +139,7 @@ class Session:
     outputs: one int8 (n, output_len) per Run. classes: one uint16 (n,) per Classify.
     guesses: one uint16 (n,) per Learn, the class before each sample's step.
     states: one per Learn and LearnTarget, as it was after that stage. state, tail, memory: at the end.
-    costs: one per Measure.
+    costs: one per Measure. profiles: instructions int64 (n, operations), one per Profile.
     tail: the bytes of the trainable tail, empty if nothing learns.
     """
 
@@ -164,6 +152,13 @@ class Session:
     tail: bytes
     memory: Memory
     costs: tuple[Costs, ...] = ()
+    profiles: tuple[npt.NDArray[np.int64], ...] = ()
+
+    def ram(self) -> dict[str, int | None]:
+        """Bytes of RAM: stack is the measured high-water mark of the whole program, None if unknown; total of all."""
+        known = {"arena": self.info.arena_len, "tail": self.info.tail_len, "state": self.info.state_len}
+        stack = self.memory.stack_len or None
+        return {**known, "stack": stack, "total": sum(known.values()) + (stack or 0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,23 +261,6 @@ def _state(payload: bytes) -> State:
     return State(Stats(*values[:n]), *values[n:])
 
 
-def _costs(target: Target, payload: bytes) -> Costs:
-    """Without the overhead. SdfaError when the probe shows that instructions were not counted."""
-    probe_instructions, probe_stack_len, *values = struct.unpack("<2I" + len(section_names()) * "2IQ", payload)
-    of = {name: Cost(*values[3 * i : 3 * i + 3]) for i, name in enumerate(section_names())}
-    nothing, probe = of["NOTHING"], of["PROBE"]
-    if probe.instructions - nothing.instructions != probe_instructions:
-        raise SdfaError(f"{target.name}: instructions are not counted here: find the target with counting=True")
-    stack_off = probe_stack_len - probe.stack_len
-
-    def cost(name: str) -> Cost:
-        raw = of[name]
-        stack_len = raw.stack_len + stack_off if raw.calls else 0
-        return Cost(raw.calls, stack_len, raw.instructions - raw.calls * nothing.instructions)
-
-    return Costs(cost("OPEN"), cost("RUN"), cost("LEARN"))
-
-
 def _rows(x: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]:
     """(n, bytes of a sample). SdfaError unless x holds samples of this type."""
     if x.ndim == 0 or x.dtype != np.dtype(dtype):
@@ -308,6 +286,8 @@ def _pairs(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8]) -> bytes:
 def _encode(stage: Stage) -> Request:
     if isinstance(stage, Run):
         return _request("RUN", _rows(stage.x, "i1").tobytes())
+    if isinstance(stage, Profile):
+        return _request("PROFILE", _rows(stage.x, "i1").tobytes())
     if isinstance(stage, Classify):
         return _request("CLASSIFY", _rows(stage.x, "i1").tobytes())
     if isinstance(stage, Learn):
@@ -328,7 +308,7 @@ def _encode_set(stage: Set) -> bytes:
 
 def _check_rows(target: Target, info: Info, stage: Stage) -> None:
     """The target sees one stream of bytes: samples of a wrong length may show only here."""
-    if not isinstance(stage, (Run, Classify, Learn, LearnTarget)):
+    if not isinstance(stage, (Run, Classify, Learn, LearnTarget, Profile)):
         return
     length = _rows(stage.x, "i1").shape[1]
     if length != info.input_len:
@@ -353,6 +333,7 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     guesses: list[ClassArray] = []
     states: list[State] = []
     costs: list[Costs] = []
+    profiles: list[npt.NDArray[np.int64]] = []
     rest = iter(replies)
     for stage in stages:
         _check_rows(target, info, stage)
@@ -365,11 +346,14 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
             guesses.append(np.frombuffer(payload, "<u2").astype(np.uint16))
             _check_guesses(target, info, stage, guesses[-1])
         elif isinstance(stage, Measure):
-            costs.append(_costs(target, payload))
+            costs.append(decode_costs(target.name, payload))
+        elif isinstance(stage, Profile):
+            profiles.append(np.frombuffer(payload, "<u4").astype(np.int64).reshape(len(stage.x), -1))
         if isinstance(stage, (Learn, LearnTarget)):
             states.append(_state(_accept(target, "STATE", next(rest))))
     state = _state(_accept(target, "STATE", next(rest)))
     tail = _accept(target, "TAIL", next(rest)) if info.tail_len else b""
     return Session(
-        info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory, tuple(costs)
-    )
+        info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory,
+        tuple(costs), tuple(profiles),
+    )  # fmt: skip

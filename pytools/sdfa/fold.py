@@ -191,3 +191,7 @@ def _needed(ops: list[Op], outputs: tuple[int, ...], known: Mapping[int, _Array]
         used.update(op.inputs)
         kept.append(op)
     return tuple(reversed(kept))
+
+
+FOLDED_OPS = ("SHAPE", *_RULES)
+"""Operations that disappear where all they compute is the shape of a RESHAPE."""

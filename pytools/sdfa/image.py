@@ -16,7 +16,7 @@ from sdfa.feedback import Table, bp_sigma
 from sdfa.fixed import mantissa16, quantize_multiplier
 from sdfa.image_reader import model_id
 from sdfa.packing import packable
-from sdfa.plan import Block, Plan, align
+from sdfa.plan import Block, Plan, Use, align, storage_blocks
 from sdfa.quantize import QGraph, QOp
 from sdfa.records import (
     FEEDBACKS,
@@ -86,16 +86,13 @@ class _Pool:
 
 def memory_blocks(qgraph: QGraph, learning: Learning | None) -> list[Block]:
     """Every piece of arena memory with its life. Step len(ops) is the learning step."""
-    end = len(qgraph.ops)
-    first: dict[int, int] = {qgraph.tensors[qgraph.input].storage: 0}
-    last: dict[int, int] = {qgraph.tensors[qgraph.output].storage: end}
-    for i, op in enumerate(qgraph.ops):
-        first.setdefault(qgraph.tensors[op.output].storage, i)
-        for t in (*op.inputs, op.output):
-            last[qgraph.tensors[t].storage] = max(i, last.get(qgraph.tensors[t].storage, 0))
+    end, storage = len(qgraph.ops), [t.storage for t in qgraph.tensors]
+    uses = [Use(op.kind, tuple(storage[t] for t in op.inputs), storage[op.output]) for op in qgraph.ops]
+    kept = {storage[qgraph.output]}
     for layer in learning.tail.layers if learning else ():
-        last[layer.a.storage] = last[layer.out.storage] = end
-    blocks = [Block(f"tensor {s}", qgraph.tensors[s].len, first[s], last[s]) for s in first]
+        kept |= {layer.a.storage, layer.out.storage}
+    lengths = {s: qgraph.tensors[s].len for s in storage}
+    blocks = storage_blocks(uses, lengths, [storage[qgraph.input]], kept)
     blocks += [_scratch(qgraph, i, op) for i, op in enumerate(qgraph.ops) if op.kind in ("conv", "depthwise")]
     return blocks + (_learning_blocks(learning, end) if learning else [])
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.records import FEEDBACKS, LAYER_FAST, LAYER_KEEP, LAYER_PACKED, LAYER_TAIL, LOSSES, RATIO
+from sdfa.records import FEEDBACKS, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, LAYER_PACKED, LAYER_TAIL, LOSSES, RATIO
 
 Records = npt.NDArray[np.void]
 OpRecord = tuple[str, np.void]
@@ -150,7 +150,8 @@ def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bo
     _check_requantize(parts, op, out_c)
     _check_weights(parts, op, out_c, kh * kw * out_c * (1 if depthwise else in_c))
     taps = kh * kw * in_c
-    packed = int(op["flags"]) & LAYER_PACKED and not depthwise
+    packed = int(op["flags"]) & (LAYER_PACKED | LAYER_PACKABLE)
+    need(not packed or not depthwise, "a depthwise layer is packed")
     _span(int(op["scratch"]), -(-taps // 4) * 4 + 4 * taps if packed else taps, parts.arena_len, 4, "scratch")
 
 

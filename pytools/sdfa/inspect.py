@@ -10,10 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.adapt import class_count
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, printable
+from sdfa.export import Options, export_graph
 from sdfa.fold import fold_shapes
+from sdfa.graph import Graph
 from sdfa.image_reader import Image, read_image
 from sdfa.load import read_model
+from sdfa.memory_map import as_data, from_data, memory_map
+from sdfa.memory_picture import draw_png
+from sdfa.memory_text import draw
 from sdfa.quantize import SUPPORTED_OPS
 from sdfa.records import FEEDBACKS, LOSSES, MAGIC
 
@@ -41,7 +46,19 @@ def _describe_model(path: Path) -> dict[str, Any]:
         }
         for op in graph.ops
     ]  # fmt: skip
-    return {"type": "tflite", "name": graph.name, "bytes": len(data), "sha256": graph.sha256, "ops": ops}
+    return {
+        "type": "tflite", "name": graph.name, "bytes": len(data), "sha256": graph.sha256, "ops": ops,
+        **_planned(graph),
+    }  # fmt: skip
+
+
+def _planned(graph: Graph) -> dict[str, Any]:
+    """The memory map that an export for inference only would have, or why there is none."""
+    try:
+        image = export_graph(graph, "model", Options(train_last=0)).image
+    except SdfaError as error:
+        return {"memory": None, "refused": str(error)}
+    return {"memory": as_data(memory_map(image)), "refused": None}
 
 
 def describe_image(image: Image) -> dict[str, Any]:
@@ -60,6 +77,7 @@ def describe_image(image: Image) -> dict[str, Any]:
              "scale": float(t["scale"]), "zero_point": int(t["zero_point"])}
             for t in image.tensors
         ],
+        "memory": as_data(memory_map(image)),
         "learning": _learning(image),
         "learned": None if image.learned is None else _learned(image),
     }  # fmt: skip
@@ -113,7 +131,7 @@ def _learned(image: Image) -> dict[str, Any]:
 
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
-    console.print(f"{what['name']}  {what['bytes']} bytes", style="bold", soft_wrap=True)
+    console.print(f"{printable(str(what['name']))}  {what['bytes']} bytes", style="bold", soft_wrap=True)
     more = ["left out"] if any(op.get("left_out") for op in what["ops"]) else []
     table = Table("#", "operation", "in", "out", *more)
     for i, op in enumerate(what["ops"]):
@@ -124,6 +142,20 @@ def show(what: dict[str, Any], console: Console) -> None:
     console.print(table)
     if what["type"] == "sdfa":
         _show_image(what, console)
+    elif what["memory"]:
+        steps = ", ".join(f"{i} {kind}" for i, kind in enumerate(what["memory"]["steps"]))
+        console.print(f"Exported for inference only, it has the operations {steps}.")
+        console.print("The arena, operation by operation:")
+        console.print(draw(from_data(what["memory"]), console.width))
+    else:
+        console.print(f"It cannot be exported: {what['refused']}")
+
+
+def picture(what: dict[str, Any]) -> bytes:
+    """The memory map as a PNG. SdfaError for a model that cannot be exported."""
+    if not what["memory"]:
+        raise SdfaError(f"there is no memory map to draw: {what['refused']}")
+    return draw_png(from_data(what["memory"]), f"{what['name']}: the arena, operation by operation")
 
 
 def _shape(shape: list[int]) -> str:
@@ -132,9 +164,9 @@ def _shape(shape: list[int]) -> str:
 
 def _show_image(what: dict[str, Any], console: Console) -> None:
     ram = what["ram"]
-    console.print(f"model id {what['model_id']}, from {what['source']}", soft_wrap=True)
-    console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, tensor by tensor:")
-    _show_map(what, console)
+    console.print(f"model id {what['model_id']}, from {printable(str(what['source']))}", soft_wrap=True)
+    console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, operation by operation:")
+    console.print(draw(from_data(what["memory"]), console.width))
     g = what["learning"]
     if g is None:
         console.print("Nothing learns in this image.")
@@ -154,13 +186,3 @@ def _show_image(what: dict[str, Any], console: Console) -> None:
             f"Learned: {learned['steps']} steps, {learned['changed_bytes']} of {learned['tail_bytes']} bytes differ; "
             f"goes on with rate {learned['rate']:.4g}, threshold {learned['tau']:.4g}"
         )
-
-
-def _show_map(what: dict[str, Any], console: Console, width: int = 48) -> None:
-    """Each tensor's place in the arena, as a bar."""
-    whole = max(what["ram"]["arena"], 1)
-    for i, t in enumerate(what["tensors"]):
-        size = int(np.prod(t["shape"]))
-        start, stop = t["off"] * width // whole, max((t["off"] + size) * width // whole, t["off"] * width // whole + 1)
-        bar = " " * start + "█" * (stop - start)
-        console.print(f"  {i:3} |{bar:<{width}}| {t['off']:>7} + {size}", highlight=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from sdfa.errors import SdfaError
+from sdfa.graph import Graph
 from sdfa.image_reader import Image
 from sdfa.load import load_tflite
 
@@ -23,15 +23,30 @@ def merge(image: Image, model: bytes) -> bytes:
     if hashlib.sha256(model).hexdigest() != image.meta.get("source_sha256"):
         source = str(image.meta.get("source"))
         raise SdfaError(f"the image was exported from another file (named {source!r}): give that .tflite file")
-    constants = Counter((t.data_off, t.data.nbytes) for t in load_tflite(model, "model").tensors if t.data is not None)
+    places = _places(load_tflite(model, "model"))
     merged = bytearray(model)
     for meta, layer in zip(_metas(image), image.layers, strict=True):
         for off, data in _constants(image, meta, layer):
-            users = constants[off, len(data)]
-            if users != 1:
-                raise SdfaError(_why_not(meta["place"], users))
+            _check_place(meta["place"], off, off + len(data), places)
             merged[off : off + len(data)] = data
     return bytes(merged)
+
+
+def _places(graph: Graph) -> list[tuple[int, int]]:
+    """(start, end) in the file of every constant that an operation reads, once for each that reads it."""
+    read = (graph.tensors[i] for op in graph.ops for i in op.inputs if i >= 0)
+    return [(t.data_off, t.data_off + t.data.nbytes) for t in read if t.data is not None and t.data_off is not None]
+
+
+def _check_place(op_place: int, start: int, end: int, places: list[tuple[int, int]]) -> None:
+    """SdfaError unless exactly one operation reads these bytes of the file, and all of them."""
+    if (start, end) not in places:
+        raise SdfaError(f"operation {op_place}: its learned values have no such place in the file; export it again")
+    if sum(start < other_end and other_start < end for other_start, other_end in places) > 1:
+        raise SdfaError(
+            f"operation {op_place} shares a constant with another layer in the file: "
+            "convert the model again so that each layer has its own weights and bias"
+        )
 
 
 def _metas(image: Image) -> list[dict[str, Any]]:
@@ -43,15 +58,6 @@ def _metas(image: Image) -> list[dict[str, Any]]:
     if not all(isinstance(m, dict) and all(type(m.get(key)) is int for key in need) for m in metas):
         raise SdfaError("the image does not say where its weights belong; export it again")
     return metas
-
-
-def _why_not(place: int, users: int) -> str:
-    if not users:
-        return f"operation {place}: the image's weights have no such place in the file; export it again"
-    return (
-        f"operation {place} shares a constant with another layer in the file: "
-        "convert the model again so that each layer has its own weights and bias"
-    )
 
 
 def _constants(image: Image, meta: dict[str, Any], layer: np.void) -> list[tuple[int, bytes]]:

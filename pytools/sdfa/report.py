@@ -15,6 +15,14 @@ def export_tables(report: dict[str, Any]) -> list[Table | str]:
     return [*parts, _memory(report)]
 
 
+def ram_line(ram: dict[str, int | None]) -> str:
+    """What Session.ram says, in one line."""
+    names = {"arena": "arena", "tail": "weights", "state": "state", "stack": "measured stack"}
+    parts = " + ".join(f"{name} {ram[key]:,}" for key, name in names.items() if ram[key])
+    rest = "" if ram["stack"] else " (stack: on boards only)"
+    return f"RAM: {parts} = {ram['total']:,} bytes{rest}"
+
+
 def _shape(shape: list[int]) -> str:
     return " x ".join(map(str, shape))
 

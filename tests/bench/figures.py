@@ -1,14 +1,18 @@
-"""What the digits model costs on emulated boards: the same number in every run, for one compiler."""
+"""What models cost on emulated boards: the same number in every run, for one compiler."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sdfa.adapt import learn_stage, quantize_input
 from sdfa.bundle import model_dir
+from sdfa.costs import Costs
 from sdfa.data import Samples
 from sdfa.demo import RULES, changed_digits, export_digits
-from sdfa.device import Cost, Costs, Device, Info, Measure, Run, Set, Stage
+from sdfa.device import Device, Info, Measure, Run, Set, Stage
 from sdfa.export import Export, Options, export_graph
 from sdfa.load import read_model
 from sdfa.settings import load_settings
@@ -16,33 +20,40 @@ from sdfa.targets import Qemu, find_target
 from sdfa.targets.build import compiler_version
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.size import code_len
+from tests.bench.singles import SINGLES, Figures, export_row, single_figures
 
-BOARDS = ("mps2-an386", "microbit", "mps2-an385", "mps3-an547")
 RULE = "aligned k=2"
 SENSOR = "mirror"
 STEPS = 300
 
-Figures = dict[str, int]
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A way to use the model. name: starts the names of its figures. loss: None if nothing learns."""
+    """A way to use digits. name: starts the names of its figures. loss: None if nothing learns."""
 
     name: str
     export: Export
     loss: str | None
 
 
-def compiler() -> str:
-    """The compiler that every figure depends on."""
-    return compiler_version(Qemu(MACHINES[BOARDS[0]]).recipe().compiler)
+def compilers(boards: Iterable[str]) -> dict[str, str]:
+    """The compiler that every figure of a board depends on."""
+    return {board: compiler_version(Qemu(MACHINES[board]).recipe().compiler) for board in boards}
 
 
-def measure_all() -> dict[str, Figures]:
-    """The figures of each board."""
+def measure_boards(boards: Sequence[str], singles: Sequence[str]) -> dict[str, Figures]:
+    """The figures of each board: digits, and of these networks of one operation and models."""
     cases, samples = (_inference(), _learning()), changed_digits(SENSOR)[0]
-    return {board: _measure_board(board, cases, samples) for board in BOARDS}
+    exports = {name: export_row(name) for name in singles}
+
+    def measure(board: str) -> Figures:
+        figures = _measure_digits(board, cases, samples)
+        for name, export in exports.items() if board in SINGLES else ():
+            figures |= single_figures(board, name, export)
+        return figures
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the time goes by in compilers and emulators
+        return dict(zip(boards, pool.map(measure, boards), strict=True))
 
 
 def _inference() -> Case:
@@ -56,12 +67,12 @@ def _learning() -> Case:
     return Case("learning", export_digits(rule, settings), "softmax_ce")
 
 
-def _measure_board(board: str, cases: tuple[Case, ...], samples: Samples) -> Figures:
+def _measure_digits(board: str, cases: tuple[Case, ...], samples: Samples) -> Figures:
     figures: Figures = {}
     for case in cases:
         code = code_len(MACHINES[board], case.export.name, case.export.csource, case.loss)
         found = _measure_calls(board, case, samples) | {"code, bytes": code}
-        figures |= {f"{case.name}: {name}": value for name, value in found.items()}
+        figures |= {f"digits, {case.name}: {name}": value for name, value in found.items()}
     return figures
 
 
@@ -74,16 +85,12 @@ def _measure_calls(board: str, case: Case, samples: Samples) -> Figures:
 
 
 def _instructions(costs: Costs, case: Case) -> Figures:
-    step = {} if case.loss is None else {"step, instructions": _mean(costs.run) + _mean(costs.learn)}
-    return {"open, instructions": _mean(costs.open), "run, instructions": _mean(costs.run), **step}
-
-
-def _mean(cost: Cost) -> int:
-    return round(cost.instructions / cost.calls)
+    step = {} if case.loss is None else {"step, instructions": costs.run.mean + costs.learn.mean}
+    start = {"open, instructions": costs.open.mean, "bind, instructions": costs.bind.mean}
+    return {**start, "run, instructions": costs.run.mean, **step}
 
 
 def _memory(costs: Costs, info: Info) -> Figures:
-    stack = max(cost.stack_len for cost in (costs.open, costs.run, costs.learn))
-    parts = {"arena": info.arena_len, "tail": info.tail_len, "state": info.state_len, "stack": stack}
+    parts = {"arena": info.arena_len, "tail": info.tail_len, "state": info.state_len, "stack": costs.stack_len}
     figures = {f"{name}, bytes": length for name, length in parts.items() if length}
     return figures | {"all RAM, bytes": sum(parts.values())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sdfa.errors import SdfaError
 from sdfa.graph import Graph, Op
@@ -10,46 +11,75 @@ from sdfa.quantize.ends import strip_ends
 from sdfa.quantize.layers import lower_conv, lower_dense
 from sdfa.quantize.lowering import Lowering, refuse
 from sdfa.quantize.moves import lower_alias, lower_concatenation
-from sdfa.quantize.pictures import lower_mean, lower_pad, lower_pool
-from sdfa.quantize.pointwise import lower_add, lower_mul, lower_softmax
+from sdfa.quantize.pictures import MEAN_CELLS, lower_mean, lower_pad, lower_pool
+from sdfa.quantize.pointwise import SOFTMAX_MAX, lower_add, lower_mul, lower_softmax
 from sdfa.quantize.qgraph import Channels, QGraph, QOp, QTensor
 from sdfa.quantize.tables import lower_table
 
-__all__ = ["SUPPORTED_OPS", "Channels", "QGraph", "QOp", "QTensor", "quantize"]
+__all__ = ["RULES", "SUPPORTED_OPS", "Channels", "QGraph", "QOp", "QTensor", "Rule", "quantize"]
 
 
 def _lower_dequantize(_: Lowering, op: Op) -> None:
     raise refuse(op, "only at the end of the model; convert it to full-integer int8")
 
 
-# what an operation becomes: one operation, several, or none
-_LOWER: dict[str, Callable[[Lowering, Op], QOp | list[QOp] | None]] = {
-    "CONV_2D": lower_conv,
-    "DEPTHWISE_CONV_2D": lower_conv,
-    "FULLY_CONNECTED": lower_dense,
-    "AVERAGE_POOL_2D": lower_pool,
-    "MAX_POOL_2D": lower_pool,
-    "MEAN": lower_mean,
-    "PAD": lower_pad,
-    "PADV2": lower_pad,
-    "ADD": lower_add,
-    "SUB": lower_add,
-    "MUL": lower_mul,
-    "CONCATENATION": lower_concatenation,
-    "RESHAPE": lower_alias,
-    "SQUEEZE": lower_alias,
-    "EXPAND_DIMS": lower_alias,
-    "SOFTMAX": lower_softmax,
-    "LOGISTIC": lower_table,
-    "TANH": lower_table,
-    "RELU": lower_table,
-    "RELU6": lower_table,
-    "LEAKY_RELU": lower_table,
-    "HARD_SWISH": lower_table,
-    "QUANTIZE": lower_table,
-    "DEQUANTIZE": _lower_dequantize,
+@dataclass(frozen=True)
+class Rule:
+    """How one TensorFlow Lite operation is lowered.
+
+    lower: makes one operation, several, or none. becomes: the kinds that it may make. limits: what it refuses, for
+    docs/operations.md, which is made from this table (operations.py).
+    """
+
+    lower: Callable[[Lowering, Op], QOp | list[QOp] | None]
+    becomes: tuple[str, ...]
+    limits: str
+
+
+_WINDOW = "fused NONE, RELU, RELU6, RELU_N1_TO_1; SAME and VALID; any strides"
+_PAIR = "two computed operands of one shape: no constant, no broadcasting; fused activations as CONV_2D"
+_NAME = "any that keeps the values in their order: a second name of the same bytes"
+_OWN_SCALE = "rescales to its own output scale"
+
+RULES: dict[str, Rule] = {
+    "CONV_2D": Rule(lower_conv, ("conv",), f"{_WINDOW}; dilations; scales per tensor or channel; no groups"),
+    "DEPTHWISE_CONV_2D": Rule(
+        lower_conv, ("depthwise",), f"{_WINDOW}; dilations; depth multiplier; scales per tensor or channel"
+    ),
+    "FULLY_CONNECTED": Rule(
+        lower_dense, ("dense",), "over the last dimension; fused activations as CONV_2D; scales per tensor or channel"
+    ),
+    "AVERAGE_POOL_2D": Rule(lower_pool, ("avgpool",), f"{_WINDOW}; output scale is the input's"),
+    "MAX_POOL_2D": Rule(lower_pool, ("maxpool",), f"{_WINDOW}; output scale is the input's"),
+    "MEAN": Rule(lower_mean, ("mean",), f"over height and width together; at most {MEAN_CELLS:,} cells"),
+    "PAD": Rule(
+        lower_pad,
+        ("pad",),
+        "height and width; no operation where the VALID convolutions behind it can pad by themselves",
+    ),
+    "PADV2": Rule(lower_pad, ("pad",), "as PAD; with the zero point only, which is the real value 0"),
+    "ADD": Rule(lower_add, ("add",), _PAIR),
+    "SUB": Rule(lower_add, ("add",), _PAIR),
+    "MUL": Rule(lower_mul, ("mul",), _PAIR),
+    "CONCATENATION": Rule(
+        lower_concatenation,
+        ("copy",),
+        "any axis; parts with the output's scale; one operation per part; no fused activation",
+    ),
+    "RESHAPE": Rule(lower_alias, (), _NAME),
+    "SQUEEZE": Rule(lower_alias, (), _NAME),
+    "EXPAND_DIMS": Rule(lower_alias, (), _NAME),
+    "SOFTMAX": Rule(lower_softmax, ("softmax",), f"over the last dimension; at most {SOFTMAX_MAX:,} classes"),
+    "LOGISTIC": Rule(lower_table, ("table",), "output scale 1/256, as converters write it"),
+    "TANH": Rule(lower_table, ("table",), "output scale 1/128, as converters write it"),
+    "RELU": Rule(lower_table, ("table",), _OWN_SCALE),
+    "RELU6": Rule(lower_table, ("table",), "output scale is the input's"),
+    "LEAKY_RELU": Rule(lower_table, ("table",), f"alpha from 0 up; {_OWN_SCALE}"),
+    "HARD_SWISH": Rule(lower_table, ("table",), _OWN_SCALE),
+    "QUANTIZE": Rule(lower_table, ("table",), "int8 to int8; at the ends from float32 or uint8: left to the caller"),
+    "DEQUANTIZE": Rule(_lower_dequantize, (), "at the end only: left to the caller"),
 }
-SUPPORTED_OPS = tuple(_LOWER)
+SUPPORTED_OPS = tuple(RULES)
 
 
 def _one(what: str, indices: tuple[int, ...]) -> int:
@@ -60,7 +90,7 @@ def _one(what: str, indices: tuple[int, ...]) -> int:
 
 def _check_supported(graph: Graph) -> None:
     for op in graph.ops:
-        if op.kind not in _LOWER:
+        if op.kind not in RULES:
             names = ", ".join(repr(graph.tensors[i].name) for i in op.outputs)
             raise SdfaError(
                 f"operation {op.place} of {len(graph.ops)}, {op.kind} (makes {names}), is not supported; "
@@ -69,7 +99,7 @@ def _check_supported(graph: Graph) -> None:
 
 
 def _lower(low: Lowering, op: Op) -> list[QOp]:
-    made = _LOWER[op.kind](low, op)
+    made = RULES[op.kind].lower(low, op)
     if made is None:
         return []
     return made if isinstance(made, list) else [made]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from sdfa.errors import SdfaError
 from sdfa.targets.base import Reply, Request, Target
@@ -10,7 +11,7 @@ from sdfa.targets.host import Host
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.qemu import Qemu, find_machine
 
-__all__ = ["Host", "Qemu", "Reply", "Request", "Target", "find_target", "target_names"]
+__all__ = ["Host", "Qemu", "Reply", "Request", "Target", "find_counting", "find_target", "target_names"]
 
 
 def target_names() -> list[str]:
@@ -23,13 +24,21 @@ def find_target(name: str, *, counting: bool = False) -> Target:
 
     counting: one that answers Measure; emulated boards can.
     """
-    if name == "host" and counting:
-        raise SdfaError(f"host cannot count instructions; there is {', '.join(target_names()[1:])}")
+    if counting:
+        return find_counting(name)
     if name == "host":
         return Host(time_limit_s=_time_limit_s())
     if name.startswith("qemu:"):
-        return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s(), counting)
+        return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s())
     raise SdfaError(f"unknown target {name!r}; there is {', '.join(target_names())}")
+
+
+def find_counting(name: str) -> Qemu:
+    """An emulated board that answers Measure. SdfaError, listing all, for any other target."""
+    machine = find_target(name)
+    if not isinstance(machine, Qemu):
+        raise SdfaError(f"{name} cannot count instructions; there is {', '.join(target_names()[1:])}")
+    return replace(machine, counting=True)
 
 
 def _time_limit_s() -> float:

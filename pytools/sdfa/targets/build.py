@@ -13,8 +13,6 @@ from pathlib import Path
 
 from sdfa.errors import SdfaError
 
-ARM_PACKAGES = "apt install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-
 
 @dataclass(frozen=True)
 class Program:

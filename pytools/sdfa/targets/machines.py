@@ -1,8 +1,10 @@
-"""The table of emulated boards. One row is all that another Cortex-M board needs."""
+"""The table of emulated boards. One row is all that another board of a known family needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from sdfa.targets.families import CORTEX_M, RISCV, Family
 
 _KB = 1024
 _MB = 1024 * _KB
@@ -18,7 +20,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Timer:
-    """A free-running timer. kind: CMSDK, NRF51 or SSE, see boards/qemu/timer.h. mhz: its clock."""
+    """A free-running timer. kind: CMSDK, NRF51 or SSE, see boards/qemu/cortexm/counter.h. mhz: its clock."""
 
     kind: str
     origin: int
@@ -29,20 +31,23 @@ class Timer:
 class Machine:
     """One board.
 
-    name: QEMU's name of it. core: for people.
-    flags: of the compiler. flash: vectors and code. ram: stack lowest, then variables, the rest is the pool.
-    image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing that matters may lie.
+    name: ours. board: QEMU's name of it. core: for people.
+    flags: of the compiler, beside the family's. flash: vectors and code. ram: stack lowest, then variables, the rest
+    is the pool. image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing that
+    matters may lie. timer: where the family counts by one.
     packing: of weights, see packing.py.
     """
 
     name: str
+    board: str
     core: str
+    family: Family
     flags: tuple[str, ...]
     flash: Region
     ram: Region
     image: Region
     stack_len: int
-    timer: Timer
+    timer: Timer | None = None
     packing: str = "plain"
 
 
@@ -50,7 +55,9 @@ def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000, packing: 
     """The FPGA image of an MPS2 board with a core that has no security extension: one memory map for all."""
     return Machine(
         name=f"mps2-{board}",
+        board=f"mps2-{board}",
         core=core,
+        family=CORTEX_M,
         flags=flags,
         flash=Region(0, 4 * _MB),
         ram=Region(0x20000000, 4 * _MB),
@@ -64,7 +71,9 @@ def _mps2(board: str, core: str, *flags: str, psram: int = 0x21000000, packing: 
 _TABLE = (
     Machine(
         name="microbit",
+        board="microbit",
         core="Cortex-M0",
+        family=CORTEX_M,
         flags=("-mcpu=cortex-m0",),
         flash=Region(0, 64 * _KB),
         ram=Region(0x20000000, 16 * _KB),
@@ -77,7 +86,9 @@ _TABLE = (
     _mps2("an500", "Cortex-M7", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard", psram=0x60000000),
     Machine(
         name="mps2-an505",
+        board="mps2-an505",
         core="Cortex-M33",
+        family=CORTEX_M,
         flags=("-mcpu=cortex-m33", "-mfloat-abi=hard"),
         flash=Region(0x10000000, 2 * _MB),
         ram=Region(0x38000000, 2 * _MB),
@@ -88,13 +99,26 @@ _TABLE = (
     ),
     Machine(
         name="mps3-an547",
+        board="mps3-an547",
         core="Cortex-M55",
+        family=CORTEX_M,
         flags=("-mcpu=cortex-m55", "-mfloat-abi=hard"),
         flash=Region(0, 512 * _KB),
         ram=Region(0x31000000, 2 * _MB),
         image=Region(0x11000000, 2 * _MB),
         stack_len=64 * _KB,
         timer=Timer("SSE", 0x58100000, 32),
+    ),
+    Machine(
+        name="riscv32",
+        board="virt",
+        core="RV32IMAC",
+        family=RISCV,
+        flags=("-march=rv32imac", "-mabi=ilp32"),
+        flash=Region(0x80000000, 4 * _MB),
+        ram=Region(0x80800000, 4 * _MB),  # 4 MB below it belong to nobody
+        image=Region(0x81000000, 16 * _MB),
+        stack_len=64 * _KB,
     ),
 )
 MACHINES = {machine.name: machine for machine in _TABLE}

@@ -10,14 +10,9 @@ from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
 from sdfa.packing import repacked
 from sdfa.targets.base import Reply, Request
-from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
+from sdfa.targets.build import Program, build, find_tool
 from sdfa.targets.machines import MACHINES, Machine
 from sdfa.targets.process import IMAGE, run_batch
-
-FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections", "--specs=nano.specs")
-
-# 1024 ns of the emulator's time for each instruction: boards/qemu/section.c counts them by a timer
-_COUNTING = ("-icount", "shift=10,align=off,sleep=off")
 
 
 def find_machine(name: str) -> Machine:
@@ -37,8 +32,10 @@ def _symbols(machine: Machine) -> list[str]:
 
 
 def _timer_flags(machine: Machine) -> tuple[str, ...]:
-    """What boards/qemu/timer.h asks for."""
+    """What boards/qemu/cortexm/counter.h asks for."""
     timer = machine.timer
+    if timer is None:
+        return ()
     return (f"-DTIMER_{timer.kind}", f"-DTIMER_ORIGIN={timer.origin:#x}u", f"-DTIMER_MHZ={timer.mhz}u")
 
 
@@ -59,17 +56,18 @@ class Qemu:
 
     def recipe(self) -> Program:
         """How to build the firmware. SdfaError without a cross compiler."""
-        app, src, port = firmware_dir() / "app", firmware_dir() / "src", boards_dir() / "qemu"
-        script = port / "link.ld"
+        app, src, family = firmware_dir() / "app", firmware_dir() / "src", self.machine.family
+        script = boards_dir() / "qemu" / "link.ld"
+        own = tuple(path for folder in (src, app) for path in sorted(folder.glob("*.c")))
         return Program(
             name=self.machine.name,
-            compiler=(find_tool("arm-none-eabi-gcc", ARM_PACKAGES),),
-            sources=tuple(path for folder in (src, app, port) for path in sorted(folder.glob("*.c"))),
-            include_dirs=(src, app, port),
-            flags=(*FLAGS, *self.machine.flags, *_timer_flags(self.machine)),
+            compiler=(family.tool("gcc"),),
+            sources=(*own, *family.port_sources()),
+            include_dirs=(src, app, *family.port_dirs()),
+            flags=(*family.flags, *self.machine.flags, *_timer_flags(self.machine)),
             link_flags=("-nostartfiles", "-Wl,--gc-sections", f"-T{script}", *_symbols(self.machine)),
             depends=(script,),
-            hint=f" (needs {ARM_PACKAGES})",
+            hint=f" (needs {family.packages})",
         )
 
     def program(self) -> Path:
@@ -78,10 +76,11 @@ class Qemu:
 
     def command(self, program: Path) -> list[str]:
         """The emulator's command line; the image is the file IMAGE in its working folder."""
+        family = self.machine.family
         return [
-            find_tool("qemu-system-arm", ARM_PACKAGES),
-            *("-M", self.machine.name),
-            *(_COUNTING if self.counting else ()),
+            find_tool(family.emulator, family.packages),
+            *("-M", self.machine.board, *family.emulator_flags),
+            *(("-icount", family.icount) if self.counting else ()),
             *("-display", "none", "-monitor", "none", "-serial", "none"),
             *("-semihosting-config", "enable=on,target=native"),
             *("-kernel", str(program)),

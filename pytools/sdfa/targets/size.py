@@ -9,9 +9,9 @@ from pathlib import Path
 from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.csource import CSource
 from sdfa.errors import SdfaError
-from sdfa.targets.build import ARM_PACKAGES, Program, build, find_tool
+from sdfa.targets.build import Program, build
+from sdfa.targets.families import Family
 from sdfa.targets.machines import Machine
-from sdfa.targets.qemu import FLAGS
 
 # sections that a start-up code or an unwinder would use
 _OTHER = (".ARM.exidx", ".ARM.extab", ".init", ".fini", ".init_array", ".fini_array", ".preinit_array", ".eh_frame")
@@ -27,7 +27,7 @@ def code_len(machine: Machine, name: str, csource: CSource, loss: str | None) ->
         (work / f"{name}.h").write_text(csource.header, encoding="utf-8")
         (work / f"{name}.c").write_text(csource.source, encoding="utf-8")
         program = build(_recipe(machine, name, work, loss))
-    return _code_len(program, f"{name}_image")
+    return _code_len(machine.family, program, f"{name}_image")
 
 
 def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Program:
@@ -36,35 +36,37 @@ def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Prog
     model = (f'-DMODEL_H="{name}.h"', f"-DMODEL(x)={name}_##x", f"-DMODEL_LEN(x)={name.upper()}_##x##_LEN")
     return Program(
         name=f"size-{machine.name}",
-        compiler=(find_tool("arm-none-eabi-gcc", ARM_PACKAGES),),
+        compiler=(machine.family.tool("gcc"),),
         sources=(*sorted(src.glob("*.c")), folder / f"{name}.c", boards_dir() / "size" / "main.c"),
         include_dirs=(src, folder),
-        flags=(*FLAGS, *machine.flags, *model, *learn),
-        link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main"),
-        hint=f" (needs {ARM_PACKAGES})",
+        flags=(*machine.family.flags, *machine.flags, *model, *learn),
+        link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main", *machine.family.room),
+        hint=f" (needs {machine.family.packages})",
     )
 
 
-def _code_len(program: Path, image: str) -> int:
-    sections = {row[1]: int(row[5], 16) for row in _sections(program) if row[2] == "PROGBITS" and "A" in row[7]}
+def _code_len(family: Family, program: Path, image: str) -> int:
+    sections = {row[1]: int(row[5], 16) for row in _sections(family, program) if row[2] == "PROGBITS" and "A" in row[7]}
     code = sum(length for name, length in sections.items() if name not in _OTHER)
-    return code - _symbol_len(program, image)
+    return code - _symbol_len(family, program, image)
 
 
-def _sections(program: Path) -> list[list[str]]:
+def _sections(family: Family, program: Path) -> list[list[str]]:
     """Rows of `readelf -S`: number, name, type, address, offset, size, entry size, flags, ..."""
-    rows = (line.replace("[ ", "[").split() for line in _readelf(program, "-S") if line.lstrip().startswith("["))
+    rows = (
+        line.replace("[ ", "[").split() for line in _readelf(family, program, "-S") if line.lstrip().startswith("[")
+    )
     return [row for row in rows if len(row) >= 11]
 
 
-def _symbol_len(program: Path, symbol: str) -> int:
+def _symbol_len(family: Family, program: Path, symbol: str) -> int:
     """Size in the rows of `readelf -s`: number, value, size, type, binding, visibility, section, name."""
-    for row in map(str.split, _readelf(program, "-s")):
+    for row in map(str.split, _readelf(family, program, "-s")):
         if len(row) == 8 and row[7] == symbol:
             return int(row[2], 0)
     raise SdfaError(f"{program.name} has no symbol {symbol}")
 
 
-def _readelf(program: Path, what: str) -> list[str]:
-    command = [find_tool("arm-none-eabi-readelf", ARM_PACKAGES), "-W", what, str(program)]
+def _readelf(family: Family, program: Path, what: str) -> list[str]:
+    command = [family.tool("readelf"), "-W", what, str(program)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -57,9 +57,14 @@ class Run:
 
 @dataclass(eq=False)
 class _State:
-    """One batch on its way: flat tensors int8[n, len] by arena offset: two names of one tensor share values."""
+    """One batch on its way: flat tensors int8[n, len] by arena offset: two names of one tensor share values.
+
+    owner: the tensor that was written last at an offset. made: all tensors that were written; others are names.
+    """
 
     values: dict[int, Int8Array]
+    owner: dict[int, int]
+    made: set[int]
     inputs: dict[int, Int8Array] = field(default_factory=dict)
     outputs: dict[int, Int8Array] = field(default_factory=dict)
     acc: Int32Array | None = None
@@ -132,7 +137,9 @@ def _patch_values(image: Image) -> list[int]:
 
 
 def _start(image: Image, x: Int8Array) -> _State:
-    return _State({int(image.tensors[int(image.header["input"])]["off"]): x})
+    tensor = int(image.header["input"])
+    off = int(image.tensors[tensor]["off"])
+    return _State({off: x}, {off: tensor}, {tensor})
 
 
 def _run(image: Image, tail: bytes, x: Int8Array) -> Run:
@@ -150,6 +157,8 @@ def _read(image: Image, state: _State, tensor: int) -> Int8Array:
     values = state.values.get(int(record["off"]))
     if values is None or values.shape[1] != size(record):
         raise SdfaError(f"the model reads tensor {tensor} before it is written; export it again")
+    if tensor in state.made and state.owner[int(record["off"])] != tensor:
+        raise SdfaError(f"the model reads tensor {tensor} after it is overwritten; export it again")
     return values
 
 
@@ -167,7 +176,9 @@ def _execute(image: Image, tail: bytes, state: _State, i: int) -> None:
     name, op = image.ops[i]
     out = int(op["out"])
     y = _dense(image, tail, state, i) if name == "dense" else _other(image, state, name, op)
-    state.values[int(image.tensors[out]["off"])] = y.reshape(len(y), size(image.tensors[out]))
+    off = int(image.tensors[out]["off"])
+    state.values[off], state.owner[off] = y.reshape(len(y), size(image.tensors[out])), out
+    state.made.add(out)
 
 
 def _dense(image: Image, tail: bytes, state: _State, i: int) -> Int8Array:

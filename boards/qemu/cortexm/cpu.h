@@ -1,0 +1,23 @@
+/* Instructions of the processor that C has no words for. */
+#ifndef CPU_H
+#define CPU_H
+
+#include <stdint.h>
+
+static inline uint32_t *cpu_stack_pointer(void) {
+    uint32_t *sp;
+
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+}
+
+/* A call of semihosting by its number; returns the answer. */
+static inline uint32_t cpu_semihost(uint32_t number, const uintptr_t *args) {
+    register uint32_t r0 __asm__("r0") = number;
+    register const uintptr_t *r1 __asm__("r1") = args;
+
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+#endif

@@ -1,0 +1,135 @@
+"""Commands that turn files into files: export, inspect, merge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from sdfa.cli.base import SEED_MAX, JsonOpt, app, console, emit, load_image
+from sdfa.files import check_outputs, read_bytes, write_whole
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A full-integer int8 .tflite file.")],
+    out: Annotated[
+        Path, typer.Option("-o", metavar="FOLDER", help="A new or empty folder, or that of an earlier export.")
+    ],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="C name of the model (default: its own).")] = None,
+    train_last: Annotated[
+        int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
+    ] = None,
+    feedback: Annotated[
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), random, dense, bp or last.")
+    ] = None,
+    connections: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seed of random feedback and of the rounding.", min=0, max=SEED_MAX),
+    ] = None,
+    calib: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Inputs (.npz with x) to average the Jacobian over.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate to start with.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="ERROR", help="Smaller output errors are dropped (0 to below 1).")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
+    ] = None,
+    labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
+    json_to: JsonOpt = None,
+) -> None:
+    """Turn a .tflite model into an image, C source and a report.
+
+    Example: [cyan]pytools export models/digits/model.tflite -o build/digits --train-last 3[/cyan]
+    """
+    from sdfa.export import Options, export_file, write_files
+    from sdfa.load import read_model
+    from sdfa.settings import beside, beside_note
+
+    check_outputs([], [model, calib], json_to)
+    graph, _ = read_model(model)
+    said = beside(model, graph.sha256)
+    asked = Options(
+        train_last, feedback, connections, seed, lr, threshold, loss, tuple(labels.split(",")) if labels else (),
+        _calibration(graph, calib),
+    )  # fmt: skip
+    asked.refuse_useless(said)
+    result = export_file(model, name, asked, said)
+    result.report["warnings"] += beside_note(model, graph.sha256)
+    files = write_files(result, out)
+    emit(result.report, json_to, lambda: _show_export(result.report, files))
+
+
+def _calibration(graph: Any, calib: Path | None) -> npt.NDArray[np.int8] | None:
+    from sdfa.adapt import quantize_values
+    from sdfa.data import load_inputs
+
+    if calib is None:
+        return None
+    t = graph.tensors[graph.inputs[0]]
+    x = load_inputs(calib, input_shape=tuple(t.shape[1:]))
+    return quantize_values(x, float(t.scale[0]), int(t.zero_point[0]))
+
+
+def _show_export(report: dict[str, Any], files: list[Path]) -> None:
+    from sdfa.report import export_tables
+
+    for part in export_tables(report):
+        console.print(part)
+    for warning in report["warnings"]:
+        console.print(f"note: {warning}", style="yellow")
+    others = ", ".join(file.suffix for file in files[1:])
+    console.print(f"Wrote {files[0]}, {others}", soft_wrap=True)
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite model or an .sdfa image.")],
+    picture_to: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw the memory map as a PNG.")
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Show what a model or an image holds, and its memory map over time.
+
+    Example: [cyan]pytools inspect build/digits/digits.sdfa --picture map.png[/cyan]
+    """
+    from sdfa.inspect import describe, picture, show
+
+    check_outputs([picture_to] if picture_to else [], [path], json_to)
+    what = describe(path)
+    if picture_to is not None:
+        write_whole(picture_to, picture(what))
+    emit(what, json_to, lambda: show(what, console))
+
+
+@app.command()
+def merge(
+    learned: Annotated[Path, typer.Argument(metavar="LEARNED", help="A learned image (.sdfa).")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The .tflite file that it was exported from.")],
+    out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The learned .tflite file.")],
+    json_to: JsonOpt = None,
+) -> None:
+    """Put learned weights back into the .tflite file, for any interpreter.
+
+    Example: [cyan]pytools merge learned.sdfa models/digits/model.tflite -o learned.tflite[/cyan]
+    """
+    from sdfa.merge import merge as merge_weights
+
+    check_outputs([out], [learned, model], json_to)
+    factory = read_bytes(model, "the .tflite file that the image was exported from")
+    _, image = load_image(learned)
+    merged = merge_weights(image, factory)
+    write_whole(out, merged)
+    changed = sum(a != b for a, b in zip(factory, merged, strict=True))
+    result = {"model_id": image.model_id.hex(), "bytes": len(merged), "changed_bytes": changed}
+    emit(result, json_to, lambda: console.print(f"Wrote {out}: {changed} bytes changed", soft_wrap=True))

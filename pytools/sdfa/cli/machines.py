@@ -1,0 +1,245 @@
+"""Commands that use a target: run, learn, check, bench, demo."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.table import Table
+
+from sdfa.cli.base import (
+    EPOCHS_MAX,
+    STEPS_MAX,
+    ImageArg,
+    JsonOpt,
+    SeedOpt,
+    TargetOpt,
+    app,
+    console,
+    emit,
+    load_image,
+    progress,
+)
+from sdfa.errors import SdfaError
+from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
+
+
+def _load_array(path: Path) -> npt.NDArray[Any]:
+    try:
+        array = np.load(io.BytesIO(read_bytes(path, "inputs saved with numpy.save")), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError, SyntaxError):
+        raise SdfaError(f"{path} is no .npy array of numbers, or damaged: save it with numpy.save") from None
+    if not isinstance(array, np.ndarray):
+        raise SdfaError(f"{path} is a .npz file: save the inputs alone with numpy.save")
+    return array
+
+
+@app.command()
+def run(
+    image: ImageArg,
+    inputs: Annotated[Path, typer.Option(metavar="FILE", help="Inputs: .npy, int8 or float, shape (n, *input).")],
+    out: Annotated[Path, typer.Option("-o", metavar="FILE", help="Outputs: .npy, int8, shape (n, *output).")],
+    target: TargetOpt = "host",
+    json_to: JsonOpt = None,
+) -> None:
+    """Run inference on a target and save the raw int8 outputs.
+
+    Example: [cyan]pytools run build/digits/digits.sdfa --target qemu:microbit --inputs x.npy -o y.npy[/cyan]
+    """
+    from sdfa.adapt import input_shape, output_shape, quantize_input
+    from sdfa.data import check_inputs
+    from sdfa.device import Device
+    from sdfa.targets import find_target
+
+    machine = find_target(target)
+    check_outputs([out], [image, inputs], json_to)
+    data, parsed = load_image(image)
+    x = quantize_input(parsed, check_inputs(inputs, _load_array(inputs), input_shape(parsed)))
+    with progress.status(f"running {len(x)} samples on {target}"):
+        y = Device(machine, data).run(x)
+    y = y.reshape(len(y), *output_shape(parsed))
+    file = io.BytesIO()
+    np.save(file, y)
+    write_whole(out, file.getvalue())
+    result = {"target": target, "model_id": parsed.model_id.hex(), "samples": len(y), "shape": list(y.shape)}
+    emit(result, json_to, lambda: console.print(f"Wrote {out}: int8 {y.shape} from {target}", soft_wrap=True))
+
+
+@app.command()
+def learn(
+    image: ImageArg,
+    data: Annotated[Path, typer.Option(metavar="FILE", help="Samples: .npz with x and y.")],
+    out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The learned image.")],
+    target: TargetOpt = "host",
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
+    ] = 1,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate (default: the image's).")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="ERROR", help="Error threshold (default: the image's).")
+    ] = None,
+    seed: SeedOpt = 1,
+    eval_data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples to score on (default: the learned ones).")
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Let an image learn on a target; save the learned image and a report.
+
+    Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
+    """
+    from sdfa.adapt import Settings, adapt, report, samples_of
+    from sdfa.targets import find_target
+
+    machine = find_target(target)
+    check_outputs([out], [data, eval_data], json_to)  # the image itself may go on learning in place
+    check_outputs([], [image], json_to)
+    raw, parsed = load_image(image)
+    samples, judge = samples_of(parsed, data), samples_of(parsed, eval_data) if eval_data else None
+    settings = Settings(epochs, lr, threshold, seed)
+    with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
+        outcome = adapt(machine, raw, samples, judge, settings)
+    write_whole(out, outcome.image)
+    result = report(outcome, parsed, settings, str(eval_data or data))
+    emit(result, json_to, lambda: _show_learning(result, out))
+
+
+def _show_learning(result: dict[str, Any], out: Path) -> None:
+    from sdfa.report import ram_line
+
+    name = "accuracy" if "accuracy_before" in result else "rmse"
+    table = Table("", "before", "after")
+    console.print(f"{result['steps']} steps, scored on {result['evaluated_on']}", soft_wrap=True)
+    scores = [result[f"{name}_before"], result[f"{name}_after"]]
+    table.add_row(name, *(f"{100 * v:.1f} %" if name == "accuracy" else f"{v:.4g}" for v in scores))
+    console.print(table)
+    share = 100 * result["weights_updated"] / max(result["weights_total"], 1)
+    sat = result["saturations"]
+    console.print(f"{share:.1f} % of all weight updates were done; the others were too small to matter")
+    console.print(
+        f"stopped at a limit: {sat['weights']} weights, {sat['activations']} activations, {sat['logits']} logits"
+    )
+    console.print(ram_line(result["ram"]))
+    console.print(f"Wrote {out}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    image: ImageArg,
+    target: TargetOpt = "host",
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples: .npz with x and y (default: random ones).")
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="Learning steps to compare.", min=1, max=STEPS_MAX)] = 1000,
+    seed: SeedOpt = 1,
+    json_to: JsonOpt = None,
+) -> None:
+    """Compare a target with the integer twin, byte for byte, and with the float reference.
+
+    Exit code 0 only when no byte differs.
+
+    Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
+    """
+    from sdfa.adapt import samples_of
+    from sdfa.check import check as compare
+    from sdfa.targets import find_target
+
+    machine = find_target(target)
+    check_outputs([], [image, data], json_to)
+    raw, parsed = load_image(image)
+    if data is not None and parsed.learning is None:
+        raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
+    samples = samples_of(parsed, data) if data else None
+    with progress.status(f"checking on {target}"):
+        result = compare(machine, raw, samples, steps, seed)
+    emit(result, json_to, lambda: _show_check(result))
+    _refuse_mismatch(result)
+
+
+def _refuse_mismatch(result: dict[str, Any]) -> None:
+    if result["mismatching_bytes"]:
+        raise SdfaError(
+            f"{result['mismatching_bytes']} bytes differ from the integer twin on {result['target']}: "
+            "do not trust this build; please report it with the model"
+        )
+
+
+def _show_check(result: dict[str, Any]) -> None:
+    from sdfa.report import ram_line
+
+    console.print(ram_line(result["ram"]))
+    inference = result["inference"]
+    console.print(
+        f"inference: {inference['bytes']} output bytes of {inference['samples']} samples compared, "
+        f"{inference['mismatching_bytes']} differ"
+    )
+    if "learning" not in result:
+        console.print("learning:  nothing learns in this image")
+        return
+    part, ref = result["learning"], result["float"]
+    console.print(
+        f"learning:  {result['steps']} steps, {part['bytes']} bytes of weights and biases, "
+        f"generator and counters compared, {part['mismatching_bytes']} differ"
+    )
+    if ref["cosine"] is None:
+        console.print("float reference: diverged" if ref["diverged"] else "float reference: no weight moved")
+        return
+    same = f", same class for {100 * ref['agreement']:.1f} % of the samples" if "agreement" in ref else ""
+    console.print(f"float reference: cosine of the weight changes {ref['cosine']:.3f}{same}")
+
+
+@app.command()
+def bench(
+    image: ImageArg,
+    target: TargetOpt,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples: .npz with x (and y if it learns); default: random.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Samples to measure at most (default: all; random: 10).", min=1)
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Count what a model costs on an emulated board: instructions, by layer too, RAM, stack and flash.
+
+    Example: [cyan]pytools bench build/digits/digits.sdfa --target qemu:mps2-an386[/cyan]
+    """
+    from sdfa.bench import bench as measure
+    from sdfa.bench import load_any
+    from sdfa.bench_report import show_bench
+    from sdfa.targets import find_counting
+
+    machine = find_counting(target)
+    check_outputs([], [image, data], json_to)
+    raw, parsed = load_image(image)
+    chosen = None if data is None else load_any(parsed, data)
+    with progress.status(f"measuring on {target}"):
+        result = measure(machine, raw, chosen, samples)
+    emit(result, json_to, lambda: show_bench(result, console))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Folder for the results.")] = Path("build/demo"),
+    sensor: Annotated[
+        str, typer.Option(metavar="SENSOR", help="How the sensor changes: shift, mirror, rot90.")
+    ] = "mirror",
+    target: TargetOpt = "host",
+    json_to: JsonOpt = None,
+) -> None:
+    """Digits meet a changed sensor: adapt on the device with five rules, and check every bit.
+
+    Example: [cyan]pytools demo --sensor rot90[/cyan]
+    """
+    from sdfa.demo import run_demo
+
+    check_outputs([], [], json_to)
+    pure = json_to is not None and str(json_to) == STDOUT
+    result = run_demo(out, sensor, target, progress if pure else console)
+    if json_to is not None:
+        emit(result, json_to, lambda: None)
+    _refuse_mismatch(result)
