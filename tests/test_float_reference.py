@@ -2,8 +2,9 @@
 
 Same samples, same order, same feedback; only the rounding differs. On the demo's own sensor everything is compared
 after all its epochs. On the other two, whose weights have further to go, 4,000 steps lead runs with different rounding
-to different places (each run's noise changes the errors that it learns from; clamped weights are a small part of
-it); there the weights are compared after one epoch, 500 steps, as long as all are on one path.
+to different places: each run's noise changes the errors that it learns from. (The float reference with nothing but
+its weights rounded stochastically to the int8 grid ends as far away.) There the weights are compared after one epoch,
+500 steps, while all are on one path.
 """
 
 from __future__ import annotations

@@ -48,15 +48,23 @@ static uint32_t odd_channels(const int32_t *mult, const int8_t *shift, uint32_t 
     return odd;
 }
 
-/* Not 0: sdfa_requantize_fast may not be used, as a multiplier is neither 0 nor 2^30 and more, or a shift not in
- * -20 .. -1: with a smaller one, an accumulator of 2^30 would not saturate the output. */
+/* Not 0: sdfa_requantize_fast may not be used, as a multiplier is below 2^30, or a shift not in -20 .. -1: with a
+ * smaller one, an accumulator of 2^30 would not saturate the output. Four channels at a time: this is most of opening. */
 static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
-    uint32_t slow = 0;
-    for (; n; n--) {
-        uint32_t m = (uint32_t)*mult++;
-        slow |= (m >> 31) | (m - 1u < (1u << 30) - 1u) | ((uint32_t)(*shift++ + 20) > 19u);
+    const uint32_t normal = 1u << 30; /* of the upper two bits, the one that is set */
+    uint32_t odd = 0, high = ~0u, low = ~0u;
+    for (; n >= 4; n -= 4, mult += 4, shift += 4) {
+        uint32_t word = *(const sdfa_u32 *)(const void *)shift;
+        odd |= ((uint32_t)mult[0] ^ normal) | ((uint32_t)mult[1] ^ normal) | ((uint32_t)mult[2] ^ normal) |
+               ((uint32_t)mult[3] ^ normal);
+        /* -20 is 0xec: its upper three bits are set, and its lower five reach 32 with 20 more */
+        high &= word;
+        low &= (word & 0x1f1f1f1fu) + 0x14141414u;
     }
-    return slow;
+    odd = (odd >> 30) | (~high & 0xe0e0e0e0u) | (~low & 0x20202020u);
+    for (; n; n--)
+        odd |= (((uint32_t)*mult++ >> 30) ^ 1u) | ((uint32_t)(*shift++ + 20) > 19u);
+    return odd;
 }
 
 int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {

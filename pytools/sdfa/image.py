@@ -111,7 +111,7 @@ def is_fast(op: QOp) -> bool:
     """Whether every channel allows the short way to requantize (SPEC 2.1)."""
     assert op.channels is not None
     mult, shift = op.channels.mult, op.channels.shift
-    return bool(((mult == 0) | (mult >= 1 << 30)).all() and ((shift >= -20) & (shift <= -1)).all())
+    return bool((mult >= 1 << 30).all() and ((shift >= -20) & (shift <= -1)).all())
 
 
 def _learning_blocks(learning: Learning, end: int) -> list[Block]:

@@ -113,7 +113,7 @@ def _check_requantize(parts: Parts, op: np.void, n: int) -> None:
     _shifts(parts.data, int(op["shift"]), n, "shift")
     if int(op["flags"]) & LAYER_FAST:
         shift = constant(parts.data, int(op["shift"]), np.int8, n, "shift")
-        need(((mult == 0) | (mult >= 1 << 30)).all(), "a multiplier is not fast")
+        need((mult >= 1 << 30).all(), "a multiplier is not fast")
         need(((shift >= -20) & (shift <= -1)).all(), "a shift is not fast")
 
 

@@ -17,7 +17,10 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def lower_conv(low: Lowering, op: Op) -> QOp:
-    """CONV_2D and DEPTHWISE_CONV_2D; a PAD before them becomes their own padding."""
+    """CONV_2D and DEPTHWISE_CONV_2D; a PAD before them becomes their own padding.
+
+    DEPTHWISE_CONV_2D of one channel is a convolution, for which there are faster kernels.
+    """
     pad = low.padded.get(op.inputs[0])
     a = low.source(op) if pad is None else low.tensor(pad.source)
     o = low.tensor(op.outputs[0])
@@ -31,8 +34,9 @@ def lower_conv(low: Lowering, op: Op) -> QOp:
     if pad is not None:
         fields |= {"pad_top": pad.top, "pad_left": pad.left}
     channels = _conv_channels(low, op, w, ta, to)
+    kind = "depthwise" if depthwise and ta.c > 1 else "conv"
     return QOp(
-        "depthwise" if depthwise else "conv", op.place, (a,), o, fields, channels, op.inputs[1], bias_tensor(op),
+        kind, op.place, (a,), o, fields, channels, op.inputs[1], bias_tensor(op),
         to.h * to.w * int(channels.weights.size), activation(op),
     )  # fmt: skip
 
@@ -58,6 +62,8 @@ def _conv_channels(low: Lowering, op: Op, w: Tensor, a: QTensor, out: QTensor) -
     scale = _weight_scales(op, w, out.c)
     weights = w.data.astype(np.int8)
     reals = a.scale * scale / out.scale
+    if op.kind == "DEPTHWISE_CONV_2D" and a.c == 1:
+        return _channels(weights.transpose(3, 1, 2, 0), low.bias(op, out.c), scale, reals, 0)
     if op.kind == "DEPTHWISE_CONV_2D":
         return _channels(weights[0], low.bias(op, out.c), scale, reals, 2)
     return _channels(weights, low.bias(op, out.c), scale, reals, 0)
