@@ -99,12 +99,17 @@ def _channels(rng: Rng, data: Data, shape: tuple[int, int], taps: int, axis: int
     weights = rng.integers(-128, 128, shape).astype(np.int8)
     if rng.random() < 0.5:
         weights = np.maximum(weights, np.int8(-127))
-    if rng.random() < 0.1:
-        weights = np.full(shape, pick(rng, -128, 127), np.int8)
+    if rng.random() < 0.25:
+        weights = np.full(shape, pick(rng, -128, -128, 127), np.int8)
     everyday = int(np.log2(np.sqrt(taps) * 73 * 73 / 60)) + 1  # the shift that leaves values of int8's size
     fast = rng.random() < 0.5
     mult, shift = _fast_scale(rng, n, everyday) if fast else _any_scale(rng, n, everyday)
     bias = rng.integers(-(2**14), 2**14, n) if rng.random() < 0.9 else rng.integers(-(2**31), 2**31, n)
+    if not fast:
+        thin = rng.random(n) < 0.2  # one input each: what is left of shifts about 0 then stays inside int8
+        np.moveaxis(weights, axis, 0)[thin] = np.eye(1, taps, between(rng, 0, taps - 1), dtype=np.int8)
+        shift = np.where(thin, rng.integers(-1, 2, n), shift)
+        bias = np.where(thin, bias % 64 - 32, bias)
     low, high = sorted((between(rng, -128, 127), between(rng, -128, 127)))
     if fast and rng.random() < 0.7:
         low, high = -128, 127

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sdfa.adapt import KEPT_HEADER, learned_image
+from sdfa.errors import SdfaError
 from sdfa.export import Options, export_graph
 from sdfa.image import pack_image
 from sdfa.image_reader import read_image, sections_of
-from sdfa.load import load_tflite
+from sdfa.load import load_tflite, read_model
+from sdfa.packing import repack
 from sdfa.records import ADD_SUBTRACT, FEEDBACKS, KIND_OF, KINDS, LOSSES
 from tests.imagekit import Data, op_image
 from tests.tflite_writer import cnn, dense_net
@@ -39,6 +44,26 @@ def cnn_image() -> bytes:
     """Every kernel, on a small picture; the dense layers learn."""
     rng = np.random.default_rng(0)
     return _export(cnn(rng, (6, 6, 2), channels=4, hidden=(6,), classes=3), Options(train_last=2))
+
+
+@functools.cache
+def packed_image() -> bytes:
+    """Weights packed for the DSP extension, in a convolution and in a dense layer: nine rows, a group and one more."""
+    model = cnn(np.random.default_rng(0), (4, 4, 2), channels=9, hidden=(9,), classes=3, residual=False)
+    return repack(bare(_export(model, Options(train_last=1))), "dsp")
+
+
+@functools.cache
+def converted_images() -> dict[str, bytes]:
+    """The small models that TensorFlow's converter wrote; one dense layer learns where there is one."""
+    found = {}
+    for path in sorted(Path(__file__).with_name("data").glob("*.tflite")):
+        graph, _ = read_model(path)
+        try:
+            found[path.stem] = export_graph(graph, "sample", Options(train_last=1)).data
+        except SdfaError:
+            found[path.stem] = export_graph(graph, "sample", Options(train_last=0)).data
+    return found
 
 
 def op_images() -> dict[str, bytes]:
@@ -75,6 +100,15 @@ def learned(data: bytes, seed: int = 0) -> bytes:
     return learned_image(data, tail.tobytes(), 5, seed, 100_000, 300)
 
 
+def with_meta(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """The image after `change` of what META says; sound in every other way."""
+    header, sections = read_image(data).header, dict(sections_of(data))
+    meta = json.loads(sections[b"META"])
+    change(meta)
+    sections[b"META"] = json.dumps(meta).encode()
+    return pack_image({name: header[name] for name in KEPT_HEADER}, [*sections.items()])
+
+
 def bare(data: bytes) -> bytes:
     """The image without META: a smaller target."""
     header = read_image(data).header
@@ -89,4 +123,5 @@ def seeds() -> dict[str, bytes]:
         found |= {f"{loss}-{feedback}": dense_image(feedback, loss) for feedback in FEEDBACKS}
     found["learned-mse-bp"] = learned(dense_image("bp", "mse"))
     found["wide"] = dense_image(sizes=(3, 4, 300))
-    return {name: bare(data) for name, data in found.items()} | op_images()
+    found |= converted_images()
+    return {name: bare(data) for name, data in found.items()} | op_images() | {"packed": packed_image()}

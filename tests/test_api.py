@@ -26,7 +26,7 @@ def _api(folder: Path, case: str, *images: bytes) -> list[str]:
     paths = [folder / f"{i}.sdfa" for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         path.write_bytes(image)
-    return output(sanitized("api", "api.c"), case, *paths).splitlines()
+    return output(sanitized("api", "api.c", "api_net.c"), case, *paths).splitlines()
 
 
 def _opened(folder: Path, *images: bytes) -> list[str]:

@@ -6,30 +6,51 @@ from pathlib import Path
 
 import pytest
 
+from sdfa.errors import SdfaError
+from sdfa.targets.machines import MACHINES
+from tests.bench import kernels, singles
 from tests.bench.__main__ import main
-from tests.bench.baseline import Result, comparable, compare, load, measure, save
-from tests.bench.report import markdown, table, verdict
+from tests.bench.anchors import CMSIS_KERNELS, CMSIS_MODELS, CORES, KERNEL_TARGETS, MODEL_TARGETS, cmsis, met, target
+from tests.bench.baseline import FOLDER, Result, compare, load, measure, part, save, with_absent
+from tests.bench.report import markdown, notes, tables, verdict
+from tests.bench.singles import BOARDS, ROWS, SINGLES, core_of, export_row, single_figures
 
-BASE = Result("gcc 12", {"mps2-an386": {"run": 1000, "code": 500}, "microbit": {"run": 3000}})
+COMPILERS = {"mps2-an386": "gcc 12", "microbit": "gcc 12"}
+BASE = Result(COMPILERS, {"mps2-an386": {"run": 1000, "code": 500}, "microbit": {"run": 3000}})
+SOME_BOARDS, SOME_ROWS = ("microbit", "mps2-an386"), ("dense 64->32", "softmax")
 
 
 def _with(value: int, figure: str = "run") -> Result:
-    return Result("gcc 12", BASE.figures | {"mps2-an386": BASE.figures["mps2-an386"] | {figure: value}})
+    return Result(COMPILERS, BASE.figures | {"mps2-an386": BASE.figures["mps2-an386"] | {figure: value}})
 
 
 @pytest.mark.qemu
 def test_no_figure_is_off_the_baseline_by_more_than_1_percent() -> None:
-    """A figure that shrank matters too: an old baseline would let it grow again unseen."""
-    before, now = load(), measure()
-    said = "\n".join(verdict(before, now, compare(before, now)))
-    if before is not None and not comparable(before, now):
-        pytest.skip(said)
+    """A figure that shrank matters too: an old baseline would let it grow again unseen. `make bench` measures all."""
+    whole, now = load(), measure(SOME_BOARDS, SOME_ROWS)
+    assert whole is not None
+    before = part(whole, now)
+    not_compared = [note for note in notes(before, now) if "not compared" in note]
+    if not_compared:
+        pytest.skip("; ".join(not_compared))
+    said = "\n".join(verdict(before, compare(before, now)))
     assert not said, said
+    assert before.figures.keys() == set(SOME_BOARDS)
+    assert all(f"{row}: instructions" in before.figures[board] for row in SOME_ROWS for board in SOME_BOARDS)
 
 
 @pytest.mark.qemu
 def test_two_measurements_are_equal() -> None:
-    assert measure() == measure()
+    assert measure(("riscv32",), SOME_ROWS) == measure(("riscv32",), SOME_ROWS)
+
+
+def test_the_baseline_has_every_board_and_every_kernel() -> None:
+    baseline = load()
+    assert baseline is not None
+    assert baseline.figures.keys() == set(MACHINES) == baseline.compilers.keys()
+    for board in SINGLES:
+        assert {f"{row}: instructions" for row in ROWS} < baseline.figures[board].keys()
+    assert markdown(baseline) == (FOLDER / "results.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -56,10 +77,29 @@ def test_a_figure_that_was_0_may_not_grow() -> None:
     assert compare(_with(0), _with(1))[0].grew
 
 
-def test_another_compiler_is_not_compared_and_says_so() -> None:
-    now = Result("gcc 13", _with(9999).figures)
-    assert compare(BASE, now) == []
-    assert verdict(BASE, now, []) == ["nothing compared: the baseline was measured with gcc 12, this is gcc 13"]
+def test_another_compiler_of_a_board_is_not_compared_and_says_so() -> None:
+    now = Result(COMPILERS | {"mps2-an386": "gcc 13"}, {"mps2-an386": {"run": 9999}, "microbit": {"run": 9999}})
+    assert [str(c) for c in compare(BASE, now)] == ["microbit: run: 3,000 -> 9,999 (+233.3 %)"]
+    assert notes(BASE, now) == ["mps2-an386: not compared: gcc 12 then, gcc 13 now"]
+
+
+MODEL = "ad01_int8: instructions"
+
+
+def test_a_model_that_is_absent_is_not_compared_and_kept_and_says_so() -> None:
+    before = _with(5, MODEL)
+    here, elsewhere = Result(COMPILERS, BASE.figures), Result(COMPILERS, BASE.figures, absent=("ad01_int8",))
+    assert [str(c) for c in compare(before, here)] == [f"mps2-an386: {MODEL}: gone"]
+    assert compare(before, elsewhere) == []
+    assert "absent (SDFA_SHARED): ad01_int8" in notes(before, elsewhere)[0]
+    assert with_absent(before, elsewhere).figures == before.figures
+    assert with_absent(before, here).figures == with_absent(None, elsewhere).figures == BASE.figures
+
+
+def test_a_part_of_the_baseline_is_what_was_measured() -> None:
+    whole = Result(COMPILERS, {"microbit": {"a: x": 1, "a: y": 2, "b: x": 3}, "mps2-an386": {"a: x": 4}})
+    now = Result(COMPILERS, {"microbit": {"a: x": 1}})
+    assert part(whole, now).figures == {"microbit": {"a: x": 1, "a: y": 2}}
 
 
 def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -73,7 +113,73 @@ def test_the_tables_show_every_figure() -> None:
     assert "| run | 1,000 | 3,000 |" in text
     assert "| code | 500 |  |" in text
     assert "not cycles" in text
-    assert table(BASE).row_count == 2
+    assert [table.row_count for table in tables(BASE)] == [2]
+
+
+def test_the_tables_show_kernels_and_models_beside_what_they_have_to_beat() -> None:
+    figures = {"dense 64->32: instructions": 2048, MODEL: 300_001, "ad01_int8: code, bytes": 7000}
+    result = Result(COMPILERS, {"mps2-an386": figures, "microbit": {}})
+    text = markdown(result)
+    assert "| dense 64->32 | 1 / 2.71 / 1.45 |\n" in text
+    assert "| ad01_int8 | 0.300 M / 0.579 M / 0.300 M ! |\n" in text
+    assert "| ad01_int8: code, bytes | 7,000 |\n" in text
+    assert [table.row_count for table in tables(result)] == [2, 1]
+
+
+def test_every_row_has_an_anchor_and_every_anchor_a_row() -> None:
+    assert list(ROWS) == list(CMSIS_KERNELS)
+    assert KERNEL_TARGETS.keys() < ROWS.keys()
+    assert MODEL_TARGETS.keys() == CMSIS_MODELS.keys()
+    assert {core_of(BOARDS[board]) for board in SINGLES} > set(CORES)
+
+
+def test_a_target_and_the_baseline_must_both_be_met() -> None:
+    assert (cmsis("softmax", "M4"), target("softmax", "M4")) == (535, None)
+    assert met("softmax", "M4", 534.9)
+    assert not met("softmax", "M4", 535)
+    assert met("dense 64->32", "M4", 1.45)
+    assert not met("dense 64->32", "M4", 1.46)
+    assert met("dense 64->32", "RV32IMAC", 99)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_one_operation_of_so_many_macs(name: str) -> None:
+    report = export_row(name).report
+    assert len(report["ops"]) == 1
+    assert report["ops"][0]["macs"] in (ROWS[name].unit_n, 0)
+    assert (report["ops"][0]["macs"] == 0) == name.startswith(("max pool", "softmax", "add"))
+
+
+def test_a_model_that_does_not_fit_has_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BOARDS, "microbit", MACHINES["microbit"])
+    assert single_figures("microbit", "dense 64->32", export_row("dense 64->32")) == {}
+
+
+def test_absent_models_are_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SDFA_SHARED", str(tmp_path))
+    assert singles.present_models() == ()
+    assert singles.absent_models() == tuple(CMSIS_MODELS)
+
+
+@pytest.mark.shared
+def test_models_are_found_where_the_tests_find_them(shared: Path) -> None:
+    assert all((shared / "models" / f"{name}.tflite").is_file() for name in singles.present_models())
+    assert singles.absent_models() == ()
+
+
+@pytest.mark.qemu
+def test_the_kernel_program_shows_the_rows_that_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kernels", "--board", "mps2-an385", "--row", "64->32", "soft"])
+    kernels.main()
+    out = capsys.readouterr().out
+    assert "/ 4.16 / 3.3" in out
+    assert "/ 531 / -" in out
+    assert "784" not in out
+    monkeypatch.setattr("sys.argv", ["kernels", "--row", "lstm"])
+    with pytest.raises(SdfaError, match="no such row; there is dense 64->32"):
+        kernels.main()
 
 
 @pytest.mark.parametrize(("value", "code"), [(1000, 0), (1250, 1), (750, 0)])

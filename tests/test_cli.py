@@ -14,6 +14,7 @@ import pytest
 
 from sdfa import __version__, cli
 from tests.clikit import COMMANDS, EXPORT, IMAGE, LEARN, MODEL, REST, Cli, X, Y, done, one_line, tree
+from tests.samples import with_meta
 from tests.tflite_writer import dense_net
 from tests.tiny_image import tiny_image
 
@@ -57,6 +58,22 @@ def test_an_image_without_meta_cannot_be_merged_or_compared(work: Path, pytools:
     done(pytools("learn", "tiny.sdfa", "--data", "t.npz", "-o", "learned.sdfa"))
     one_line(pytools("merge", "learned.sdfa", "model.tflite", "-o", "m.tflite"))
     assert "export it again" in one_line(pytools("check", "tiny.sdfa"))
+
+
+@pytest.mark.parametrize("scale", [float("inf"), float("nan"), 1e300, "x", None])
+@pytest.mark.parametrize("name", ["input_scale", "weight_scale"])
+def test_a_meta_without_sense_cannot_be_compared(work: Path, refused: Any, name: str, scale: Any) -> None:
+    image = (work / IMAGE).read_bytes()
+    (work / "odd.sdfa").write_bytes(with_meta(image, lambda meta: meta["tail"][0].update({name: scale})))
+    assert "export it again" in refused("check", "odd.sdfa", "--steps", 2)
+
+
+def test_names_from_files_cannot_command_the_terminal(work: Path, pytools: Cli) -> None:
+    odd = with_meta((work / IMAGE).read_bytes(), lambda meta: meta.update(name="\x1b[31m", source="\x1b]0;x\x07\n"))
+    (work / "odd.sdfa").write_bytes(odd)
+    assert "\x1b" not in done(pytools("inspect", "odd.sdfa")).out
+    (work / "\x1b[31m.sdfa").write_bytes(b"")
+    assert "?[31m.sdfa is not an sdfa image" in one_line(pytools("check", "\x1b[31m.sdfa"))
 
 
 # --- settings ---
@@ -103,6 +120,21 @@ def test_thresholds_out_of_range(refused: Any, command: tuple[str, ...], thresho
         (EXPORT, ["--loss", "mse"], "ends in SOFTMAX"),
         (EXPORT, ["--name", "1a"], "does not make a C name"),
         (EXPORT, ["--name", ""], "does not make a C name"),
+        (EXPORT, ["--name", "my-model"], "--name 'my-model' is no C name: give my_model"),
+        (EXPORT, ["--name", "a" * 41], "at most 40 letters, digits, underscores"),
+        *(
+            (EXPORT, ["--train-last", "0", option, value], f"{option} has no use where nothing learns")
+            for option, value in (
+                ("--lr", "nan"),
+                ("--threshold", "9"),
+                ("--loss", "none"),
+                ("--feedback", "bp"),
+                ("--connections", "1"),
+                ("--calib", "ok.npz"),
+            )
+        ),
+        (EXPORT, ["--labels", ","], "0 labels for a model with 10 outputs"),
+        (EXPORT, ["--labels", "a,,c,d,e,f,g,h,i,j"], "9 labels for a model with 10 outputs"),
         (EXPORT, ["--labels", "a,b"], "2 labels for a model with 10 outputs"),
         (("check", IMAGE), ["--target", "qemu:foo"], "there is microbit, mps2-an385"),
         (LEARN, ["--target", "mars"], "unknown target 'mars'; there is host, qemu:microbit"),
@@ -143,6 +175,7 @@ def test_a_frozen_image_neither_learns_nor_merges(refused: Any) -> None:
         ((*LEARN[:5], "digits"), "digits is a folder"),
         ((*LEARN[:5], "none/l.sdfa"), "there is no folder none"),
         ((*LEARN[:5], "ok.npz"), "ok.npz would be overwritten"),
+        ((*LEARN[:5], "-"), "only --json goes to stdout as '-'"),
         ((*LEARN, "--json", "none/r.json"), "there is no folder none"),
         ((*LEARN, "--json", "new.sdfa"), "new.sdfa would be overwritten"),
         ((*LEARN, "--json", IMAGE), "would be overwritten"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sdfa.twin.learn import Twin
-from tests.clikit import EXPORT, IMAGE, LEARN, Cli, X, done, one_line
+from tests.clikit import EXPORT, IMAGE, LEARN, Cli, X, Y, done, one_line
 from tests.tflite_writer import dense_net
 
 
@@ -86,8 +86,20 @@ def test_a_regression_learns(work: Path, pytools: Cli, target: str) -> None:
     assert found["rmse_after"] < 0.7 * found["rmse_before"]
     assert "rmse" in done(pytools(*learn)).out
     assert "0 differ" in done(pytools("check", "reg/reg.sdfa", "--data", "reg.npz", "--target", target)).out
-    wide = one_line(pytools("learn", "reg/reg.sdfa", "--data", "wide.npz", "-o", "l.sdfa", "--target", target))
-    assert "the model has 2 outputs" in wide
+    for command in (("learn", "reg/reg.sdfa", "-o", "l.sdfa"), ("check", "reg/reg.sdfa")):
+        wide = one_line(pytools(*command, "--data", "wide.npz", "--target", target))
+        assert "wide.npz: y has the shape (60, 3), but targets need (n, 2)" in wide
+
+
+def test_values_beyond_every_range_are_clipped_in_silence(work: Path, pytools: Cli) -> None:
+    _regression(work)
+    done(pytools("export", "reg.tflite", "-o", "reg"))
+    with np.load("reg.npz") as found:
+        np.savez("far.npz", x=found["x"] * 1e38, y=found["y"] * 1e38)
+    np.savez("bright.npz", x=X * 3e38, y=Y)
+    for image, data in (("reg/reg.sdfa", "far.npz"), (IMAGE, "bright.npz")):
+        done(pytools("learn", image, "--data", data, "-o", "l.sdfa"))
+        done(pytools("check", image, "--data", data, "--steps", 20))
 
 
 @pytest.mark.parametrize("target", ["host", pytest.param("qemu:microbit", marks=pytest.mark.qemu)])

@@ -12,7 +12,7 @@ from sdfa.errors import SdfaError
 from sdfa.image_reader import read_image
 from tests.cprogram import output, sanitized
 from tests.imagekit import resealed
-from tests.samples import bare, cnn_image, dense_image, learned
+from tests.samples import bare, cnn_image, dense_image, learned, packed_image
 
 IMAGES = {
     "aligned": dense_image(),
@@ -20,6 +20,7 @@ IMAGES = {
     "mse": bare(dense_image("random", "mse")),
     "learned": bare(learned(dense_image("bp", "mse"))),
     "cnn": bare(cnn_image()),
+    "packed": packed_image(),
 }
 MASKS = (0x01, 0x10, 0x80, 0xFF)  # those of corrupt.c
 

@@ -76,7 +76,7 @@ def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
 
 
 def test_names_become_identifiers() -> None:
-    assert c_name("My model-v2.1") == "my_model_v2_1"
+    assert c_name("My model-v2.1") == "My_model_v2_1"
     assert c_name("__x__") == "x"
     assert c_name("grün") == "gr_n"
     for bad in ("", "2nd", "---", "ü"):

@@ -177,9 +177,9 @@ def test_files_of_others_are_not_mixed_in(tmp_path: Path) -> None:
 def test_names_and_budgets_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "My Net-2.tflite"
     path.write_bytes(NET)
-    assert export_file(path, None, Options()).name == "my_net_2"
+    assert export_file(path, None, Options()).name == "My_Net_2"
     assert export_file(path, None, Options(), ModelSettings(name="said")).name == "said"
-    assert export_file(path, "Given", Options(), ModelSettings(name="said")).name == "given"
+    assert export_file(path, "Given", Options(), ModelSettings(name="said")).name == "Given"
     size = len(export_file(path, "n", Options()).data)
     export_file(path, "n", Options(), ModelSettings(flash=size))
     with pytest.raises(SdfaError, match=f"^flash: {size} bytes, the budget in model.toml is {size - 1}"):

@@ -6,15 +6,17 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from sdfa.image_reader import read_image
-from sdfa.records import KINDS
+from sdfa.records import FEEDBACKS, KINDS, LAYER_PACKED, LOSSES
 from tests.cprogram import C_DIR, sanitized
 from tests.samples import seeds
 
+MAX_LEN = 8192
 COUNTS = re.compile(r"^images (\d+) accepted (\d+) learnable (\d+) steps (\d+) skipped (\d+)$", re.M)
 
 
@@ -54,11 +56,21 @@ def test_the_search_starts_from_every_kind_of_operation() -> None:
     assert kinds == {name for name, _ in KINDS.values()}
 
 
+def test_the_search_starts_from_every_way_to_learn_and_from_packed_weights() -> None:
+    images = [read_image(data) for data in seeds().values()]
+    ways = {(int(i.learning["loss"]), int(i.learning["feedback"])) for i in images if i.learning is not None}
+    assert ways == set(product(range(len(LOSSES)), range(len(FEEDBACKS))))
+    packed = {name for i in images for name, op in i.ops if name in ("conv", "dense") and op["flags"] & LAYER_PACKED}
+    assert packed == {"conv", "dense"}
+    assert any(i.learned is not None for i in images)
+    assert max(map(len, seeds().values())) <= MAX_LEN
+
+
 @pytest.mark.parametrize("name", ["image", "raw"])
 def test_no_image_makes_the_runtime_stumble(name: str, tmp_path: Path) -> None:
     grown, start = tmp_path / "grown", _seed_folder(tmp_path / "seeds")
     grown.mkdir()
-    options = [f"-max_total_time={_seconds()}", "-seed=1", "-max_len=8192", f"-artifact_prefix={tmp_path}/"]
+    options = [f"-max_total_time={_seconds()}", "-seed=1", f"-max_len={MAX_LEN}", f"-artifact_prefix={tmp_path}/"]
     command: list[str | Path] = [_fuzzer(name), *options, grown, start, C_DIR / "corpus"]
     images, accepted, learnable, steps, skipped = _counts(command, _seconds())
     assert accepted >= len(seeds())

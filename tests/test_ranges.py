@@ -112,6 +112,25 @@ def test_random_networks(block: int) -> None:
     assert tight > 300
 
 
+@pytest.mark.parametrize(("z_out", "bias", "whole"), [(127, 2**31 - 600, True), (-128, 2**31 - 600, False)])
+def test_the_zero_point_may_overflow(z_out: int, bias: int, whole: bool) -> None:
+    """A multiplier of nearly 1 leaves an accumulator near 2^31, and the zero point goes beyond."""
+    qgraph = dense_graph(np.random.default_rng(0), (0, 1), 2)
+    a, b, ch = replace(qgraph.tensors[0], zero_point=0), replace(qgraph.tensors[1], zero_point=z_out), qgraph.ops[0]
+    assert ch.channels is not None
+    n = len(ch.channels.bias)
+    weights = np.tile(np.array([4, 0], np.int8), (n, 1))
+    channels = replace(
+        ch.channels, weights=weights, sums=np.full(n, 4), bias=np.full(n, bias, np.int32),
+        mult=np.full(n, 2**31 - 1, np.int32),
+    )  # fmt: skip
+    extreme = replace(qgraph, tensors=(a, b), ops=(replace(ch, channels=channels),))
+    y = infer.run(image_of(extreme), None, EVERY_PAIR).output
+    span = value_ranges(extreme, ())[1]
+    assert ((y >= span.low) & (y <= span.high)).all()
+    assert (len(np.unique(y)) > 1) == whole == (not span.constant.all())
+
+
 def test_the_same_values_with_other_channels() -> None:
     span = Span(i64([0, 1, 2, 3]), i64([9, 8, 7, 3]))
     assert span.constant.tolist() == [False, False, False, True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,12 +12,14 @@ import pytest
 from rich.console import Console
 
 from sdfa.bundle import firmware_dir, model_dir
-from sdfa.demo import run_demo
+from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 from sdfa.export import Options, export_file, write_files
 from sdfa.load import read_model
 from sdfa.quantize import SUPPORTED_OPS
 from sdfa.settings import beside
+from sdfa.targets import target_names
 from sdfa.targets.build import host_compiler
+from tests.clikit import Cli, done
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,6 +62,45 @@ def test_memory_table_is_what_export_prints(exported: Path) -> None:
     parts = [report["ram"]["arena"], report["ram"]["tail"], report["ram"]["state"], report["flash"]["image"]]
     rows = re.findall(r"│ (?:RAM|flash) +│ ([\d,]+) +│", README)
     assert [int(r.replace(",", "")) for r in rows] == parts
+
+
+def _demo_numbers() -> dict[str, int]:
+    """What the text says of the demo: a phrase, and the number that must stand in it."""
+    unseen = len(changed_digits("mirror")[1].x)
+    return {"from {} labelled samples": ADAPT_SAMPLES, "the accuracy is on {} unseen samples": unseen}
+
+
+def test_numbers_around_the_demo_table() -> None:
+    text = " ".join(README.split())
+    for phrase, number in _demo_numbers().items():
+        assert phrase.format(number) in text
+    words = ("four", "five", "six", "seven", "eight", "nine", "ten")
+    assert f"with each of {words[len(RULES) - 4]} rules" in text
+    assert f"over {words[EPOCHS - 4]} epochs of learning" in text
+
+
+def test_every_target_is_named() -> None:
+    (paragraph,) = re.findall(r"^Targets: .*?\n\n", README, re.DOTALL | re.MULTILINE)
+    assert all(f"`{name}`" in paragraph or f"`{name[-6:]}`" in paragraph for name in target_names())
+
+
+@pytest.mark.qemu
+def test_the_commands_run_in_their_order(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model_dir("digits"), "models/digits")
+    printed, ran = "", 0
+    for kind, block in re.findall(r"```(sh|python)\n(.*?)```", README, re.DOTALL):
+        if kind == "python":
+            exec(compile(block, "README", "exec"), {})
+            continue
+        for line in filter(lambda line: line.startswith("pytools "), block.splitlines()):
+            printed += done(pytools(*shlex.split(line)[1:])).out
+            ran += 1
+    assert ran == 6
+    assert (tmp_path / "learned.tflite").stat().st_size == (model_dir("digits") / "model.tflite").stat().st_size
+    (total,) = re.findall(r"measured stack \d+ = ([\d,]+) bytes", printed)
+    (claim,) = re.findall(r"on the micro:bit in ([\d.]+) KB", README)
+    assert float(claim) - 0.5 < int(total.replace(",", "")) / 1024 < float(claim)
 
 
 def test_supported_operations_are_all_named() -> None:

@@ -207,6 +207,11 @@ def test_a_missing_file_is_an_error() -> None:
         run_batch("host", [str(Host().program()), "absent", "requests.bin", "replies.bin"], b"", [], 60)
 
 
+def test_a_program_that_leaves_no_answer_is_an_error() -> None:
+    with pytest.raises(SdfaError, match="board: true ended without an answer"):
+        run_batch("board", ["true"], b"", [], 60)
+
+
 def test_replies_must_be_complete() -> None:
     with pytest.raises(SdfaError, match="answered 1 of 2 requests"):
         decode_replies(struct.pack("<iI", 0, 0), 2)

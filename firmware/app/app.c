@@ -87,6 +87,17 @@ static void read_lengths(const void *image, uint32_t image_len) {
     app.tail_len = image_len < sizeof *header ? 0 : header->tail_len;
 }
 
+/* For its costs. */
+static int bind_again(const void *image, uint32_t image_len, void *arena) {
+    int status;
+
+    measure_begin();
+    status = sdfa_bind(&app.net, image, image_len, &sdfa_all_kernels, arena, app.arena_len, app.tail,
+                       app.tail ? app.tail_len : 0);
+    measure_end(APP_SECTION_BIND);
+    return status;
+}
+
 /* Where the pool has no room, sdfa_open still says what is wrong with the image, if anything is. */
 static int open_image(void) {
     uint32_t image_len;
@@ -103,6 +114,8 @@ static int open_image(void) {
     status = sdfa_open(&app.net, image, image_len, &sdfa_all_kernels, arena, arena ? app.arena_len : 0, app.tail,
                        app.tail ? app.tail_len : 0);
     measure_end(APP_SECTION_OPEN);
+    if (!status && measure_on())
+        status = bind_again(image, image_len, arena);
     if (!status && app.tail_len && !app.tail)
         status = SDFA_ERR_TAIL;
     app.open = !status;

@@ -41,10 +41,11 @@
 #define APP_SECTIONS(X)                                                                                                \
     X(NOTHING, 0, "an empty section")                                                                                  \
     X(PROBE, 1, "app_probe")                                                                                           \
-    X(OPEN, 2, "sdfa_open")                                                                                            \
+    X(OPEN, 2, "sdfa_open, CRC-32 included")                                                                           \
     X(RUN, 3, "sdfa_run")                                                                                              \
     X(LEARN, 4, "sdfa_learn or sdfa_learn_target")                                                                     \
-    X(OP, 5, "one operation of PROFILE")
+    X(OP, 5, "one operation of PROFILE")                                                                               \
+    X(BIND, 6, "sdfa_bind, what sdfa_open does after the CRC-32")
 
 /* Errors of this program, apart from those of sdfa.h: X(name, value, text). */
 #define APP_ERRORS(X)                                                                                                  \

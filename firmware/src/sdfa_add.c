@@ -103,7 +103,7 @@ void sdfa_add_values(const struct sdfa *s, const struct sdfa_op *op) {
     sum.p = p;
     sum.zero_point = t->zero_point;
     sum.n = sdfa_tensor_len(t);
-    if (is_half(&a))
+    if (is_half(&a) || p->flags) /* the order matters to a subtraction */
         choose(p, &a, &b)(&sum, &a, &b);
     else
         choose(p, &b, &a)(&sum, &b, &a);

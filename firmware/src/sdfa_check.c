@@ -40,13 +40,29 @@ int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
     return 1;
 }
 
+/* Not 0: a multiplier is negative, or a shift outside -31 .. 30. */
+static uint32_t odd_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
+    uint32_t odd = 0;
+    for (; n; n--)
+        odd |= ((uint32_t)*mult++ >> 31) | ((uint32_t)(*shift++ + 31) > 61u);
+    return odd;
+}
+
+/* Not 0: sdfa_requantize_fast may not be used, as a multiplier is neither 0 nor 2^30 and more, or a shift not in
+ * -20 .. -1: with a smaller one, an accumulator of 2^30 would not saturate the output. */
+static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
+    uint32_t slow = 0;
+    for (; n; n--) {
+        uint32_t m = (uint32_t)*mult++;
+        slow |= (m >> 31) | (m - 1u < (1u << 30) - 1u) | ((uint32_t)(*shift++ + 20) > 19u);
+    }
+    return slow;
+}
+
 int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    if (!sdfa_mults_ok(s, mult, n) || !sdfa_shifts_ok(s, shift, n))
+    if (!sdfa_in_data(s, mult, n, 4) || !sdfa_in_data(s, shift, n, 1))
         return 0;
-    for (uint32_t i = 0; i < n && (flags & SDFA_LAYER_FAST); i++)
-        if (!sdfa_channel_fast(sdfa_data_i32(s, mult)[i], sdfa_data_i8(s, shift)[i]))
-            return 0;
-    return 1;
+    return !(flags & SDFA_LAYER_FAST ? slow_channels : odd_channels)(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
 }
 
 int sdfa_act_ok(int32_t lo, int32_t hi) {

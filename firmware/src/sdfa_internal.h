@@ -64,11 +64,6 @@ static inline int8_t sdfa_requantize(int32_t acc, int32_t mult, int32_t shift, i
     return (int8_t)sdfa_clamp(sdfa_wrap_add(sdfa_mbqm(acc, mult, shift), zero_point), lo, hi);
 }
 
-/* Whether sdfa_requantize_fast may be used: with a smaller shift, an accumulator of 2^30 would not saturate the output. */
-static inline int sdfa_channel_fast(int32_t mult, int32_t shift) {
-    return (mult >= 1 << 30 || mult == 0) && shift >= -20 && shift < 0;
-}
-
 /* The same for a fast channel (SPEC.md 2.1) (SPEC.md 2.1) and no clamp but int8. */
 static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shift, int32_t zero_point) {
     int32_t halves = -1 - shift; /* 0 .. 19 */
@@ -95,7 +90,10 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 #endif
 }
 
-/* Checks for sdfa_open (sdfa_check.c): all return 1 when the range is sound. */
+/* All that the header says, but the CRC-32 (sdfa_open.c). */
+int sdfa_check_header(const void *image, size_t image_len);
+
+/* Checks for sdfa_bind (sdfa_check.c): all return 1 when the range is sound. */
 uint32_t sdfa_mul(uint32_t a, uint32_t b); /* a * b, or UINT32_MAX when that does not fit */
 int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole);
 int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size); /* n items of size bytes, 4-aligned */

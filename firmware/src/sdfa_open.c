@@ -4,20 +4,8 @@
 
 #include <string.h>
 
-static uint32_t crc32(const uint8_t *p, uint32_t n) {
-    static const uint32_t nibble[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-                                        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-                                        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-    uint32_t crc = 0xffffffffu;
-    while (n--) {
-        crc ^= *p++;
-        crc = (crc >> 4) ^ nibble[crc & 15u];
-        crc = (crc >> 4) ^ nibble[crc & 15u];
-    }
-    return ~crc;
-}
-
-static int check_header(const struct sdfa_header *h, size_t image_len) {
+int sdfa_check_header(const void *image, size_t image_len) {
+    const struct sdfa_header *h = image;
     if (image_len < sizeof *h)
         return SDFA_ERR_LENGTH;
     if (h->magic != SDFA_MAGIC)
@@ -26,8 +14,6 @@ static int check_header(const struct sdfa_header *h, size_t image_len) {
         return SDFA_ERR_VERSION;
     if (h->image_len > image_len || h->image_len < sizeof *h)
         return SDFA_ERR_LENGTH;
-    if (h->crc32 != crc32((const uint8_t *)h + 8, h->image_len - 8))
-        return SDFA_ERR_CRC;
     return SDFA_ERR_OK;
 }
 
@@ -168,7 +154,7 @@ static int open_sections(struct sdfa *s, const struct section *t) {
     return error;
 }
 
-int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
+int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
     struct section t[SECTION_N];
@@ -176,7 +162,7 @@ int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct 
     memset(s, 0, sizeof *s);
     if (((uintptr_t)image | (uintptr_t)arena | (uintptr_t)tail) & 3u)
         return SDFA_ERR_ALIGN;
-    error = check_header(h, image_len);
+    error = sdfa_check_header(image, image_len);
     if (!error)
         error = find_sections(t, h);
     if (error)

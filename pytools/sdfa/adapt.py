@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.data import Samples
+from sdfa.data import Samples, load_samples
 from sdfa.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -77,7 +78,8 @@ def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8A
     """Real values to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
     if x.dtype == np.int8:
         return np.asarray(x, np.int8)
-    q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
     return np.asarray(np.clip(q, -128, 127), np.int8)
 
 
@@ -105,10 +107,18 @@ def tail_weight_count(image: Image) -> int:
     return sum(int(op["in_n"]) * int(op["out_n"]) for op in ops)
 
 
+def samples_of(image: Image, path: Path) -> Samples:
+    """A user's .npz file, checked to be what this image learns from."""
+    labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
+    outputs = class_count(image)
+    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
+
+
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """Real targets (n, outputs) to Q15 of the output range (SPEC 3.1)."""
-    scale = _last_scale(image)
-    return np.asarray(np.clip(np.rint(y / (256 * scale) * 32768), -32767, 32767), np.int16)
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        q15 = np.rint(y / (256 * _last_scale(image)) * 32768)
+    return np.asarray(np.clip(q15, -32767, 32767), np.int16)
 
 
 def _last_scale(image: Image) -> float:

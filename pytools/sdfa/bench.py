@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input
+from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, samples_of
 from sdfa.check import made_up_samples
 from sdfa.costs import Cost, Costs
 from sdfa.csource import c_name, write_csource
-from sdfa.data import Samples, load_inputs, load_samples
+from sdfa.data import Samples, load_inputs
 from sdfa.device import Device, Info, Measure, Profile, Run, Stage
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import layer_rows, repack
@@ -40,8 +40,7 @@ def load_any(image: Image, path: Path) -> Samples:
     if image.learning is None:
         x = load_inputs(path, input_shape=input_shape(image))
         return Samples(x, np.zeros(len(x), np.int64))
-    classes = class_count(image) if loss_of(image) == "softmax_ce" else None
-    return load_samples(path, input_shape=input_shape(image), classes=classes)
+    return samples_of(image, path)
 
 
 def bench(target: Qemu, data: bytes, samples: Samples | None = None, n: int | None = None) -> dict[str, Any]:
@@ -71,11 +70,18 @@ def _instructions(image: Image, costs: tuple[Costs, ...]) -> dict[str, Any]:
     macs = sum(op_macs(image, kind, op) for kind, op in image.ops)
     run = costs[0].run
     found: dict[str, Any] = {
-        "open": costs[0].open.mean, "run": _spread(run), "macs": macs, "per_mac": run.mean / macs if macs else None,
+        "open": costs[0].open.mean, "bind": costs[0].bind.mean, "crc": _crc(image, costs[0]),
+        "run": _spread(run), "macs": macs, "per_mac": run.mean / macs if macs else None,
     }  # fmt: skip
     if len(costs) > 1:
         found |= {"learn": _spread(costs[1].learn), "step": {"mean": costs[1].run.mean + costs[1].learn.mean}}
     return found
+
+
+def _crc(image: Image, costs: Costs) -> dict[str, float]:
+    """What the CRC-32 takes of sdfa_open: instructions, and for each byte of the image."""
+    mean = costs.open.mean - costs.bind.mean
+    return {"mean": mean, "per_byte": mean / int(image.header["image_len"])}
 
 
 def _spread(cost: Cost) -> dict[str, int]:

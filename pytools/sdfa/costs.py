@@ -34,9 +34,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """open: of sdfa_open; run: of sdfa_run; learn: of sdfa_learn and sdfa_learn_target."""
+    """open: of sdfa_open; bind: of sdfa_bind, its part behind the CRC-32; run: of sdfa_run; learn: of sdfa_learn and
+    sdfa_learn_target."""
 
     open: Cost
+    bind: Cost
     run: Cost
     learn: Cost
 
@@ -69,4 +71,4 @@ def decode_costs(target: str, payload: bytes) -> Costs:
         rest = raw.instructions - raw.calls * each
         return Cost(raw.calls, raw.stack_len + stack_off, raw.least - each, raw.most - each, rest)
 
-    return Costs(cost("OPEN"), cost("RUN"), cost("LEARN"))
+    return Costs(cost("OPEN"), cost("BIND"), cost("RUN"), cost("LEARN"))

@@ -18,11 +18,15 @@ class CSource:
     source: str
 
 
+_NAME_MAX = 40  # with what is appended, compilers must tell 63 characters apart
+
+
 def c_name(name: str) -> str:
-    """A model's name as a C identifier. SdfaError when nothing is left of it."""
-    ident = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
-    if not ident or ident[0].isdigit():
-        raise SdfaError(f"{name!r} does not make a C name; give one with --name (letters, digits, underscores)")
+    """A model's name as a C identifier. SdfaError when nothing is left of it, or too much."""
+    ident = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    if not ident or ident[0].isdigit() or len(ident) > _NAME_MAX:
+        hint = f"at most {_NAME_MAX} letters, digits, underscores"
+        raise SdfaError(f"{name[: _NAME_MAX + 1]!r} does not make a C name; give one with --name ({hint})")
     return ident
 
 

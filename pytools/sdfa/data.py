@@ -97,16 +97,19 @@ def change_sensor(x: Float32Array, name: str) -> Float32Array:
     return change(x)
 
 
-def load_samples(path: Path, *, input_shape: tuple[int, ...], classes: int | None) -> Samples:
+def load_samples(
+    path: Path, *, input_shape: tuple[int, ...], classes: int | None, outputs: int | None = None
+) -> Samples:
     """The arrays x and y of a .npz file, checked; raises SdfaError.
 
     input_shape: of one sample. classes: number of labels; None means that y holds targets, a row per sample.
+    outputs: targets in a row, if that is to be checked.
     """
     x, y = _read(path, ("x", "y"))
     if y.shape[:1] != x.shape[:1]:
         raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
     samples = check_inputs(path, x, input_shape)
-    return Samples(samples, _targets(path, y) if classes is None else _labels(path, y, classes))
+    return Samples(samples, _targets(path, y, outputs) if classes is None else _labels(path, y, classes))
 
 
 def load_inputs(path: Path, *, input_shape: tuple[int, ...]) -> Inputs:
@@ -179,10 +182,10 @@ def _labels(path: Path, y: npt.NDArray[Any], classes: int) -> Int64Array:
     return y.astype(np.int64)
 
 
-def _targets(path: Path, y: npt.NDArray[Any]) -> Float32Array:
-    """y as finite float32[n, m], m >= 1."""
-    if y.ndim != 2 or y.shape[1] == 0:
-        raise SdfaError(f"{path}: y has the shape {y.shape}, but targets need (n, outputs); reshape y")
+def _targets(path: Path, y: npt.NDArray[Any], outputs: int | None) -> Float32Array:
+    """y as finite float32[n, m], m = outputs, or at least 1."""
+    if y.ndim != 2 or y.shape[1] == 0 or outputs not in (None, y.shape[1]):
+        raise SdfaError(f"{path}: y has the shape {y.shape}, but targets need (n, {outputs or 'outputs'}); reshape y")
     if y.dtype.kind not in "fiu":
         raise SdfaError(f"{path}: y is {y.dtype}, but targets are numbers; save y.astype('float32')")
     return _finite(path, "y", y)

@@ -3,3 +3,8 @@
 
 class SdfaError(Exception):
     """Something the user can mend. str() is one line: what is wrong, where, and what to do next."""
+
+
+def printable(text: str) -> str:
+    """For a terminal: names come from files that strangers made, and may hold escape sequences."""
+    return "".join(c if c.isprintable() else "?" for c in text)

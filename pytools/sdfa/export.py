@@ -65,8 +65,14 @@ class Options:
         return replace(self, **(theirs | mine), labels=self.labels or said.labels)
 
     def refuse_useless(self, said: ModelSettings) -> None:
-        """SdfaError for a choice that would have no effect."""
-        feedback = self.filled(said).feedback or DEFAULT_FEEDBACK
+        """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given."""
+        filled = self.filled(said)
+        if filled.train_last == 0:
+            for name in ("feedback", "connections", "rate", "tau", "loss", "calib"):
+                if getattr(self, name) is not None:
+                    option = {"rate": "lr", "tau": "threshold"}.get(name, name)
+                    raise SdfaError(f"--{option} has no use where nothing learns (--train-last 0): leave it away")
+        feedback = filled.feedback or DEFAULT_FEEDBACK
         if self.connections is not None and feedback not in ("aligned", "random"):
             raise SdfaError(f"--connections has no use with --feedback {feedback}: leave one of them away")
         if self.calib is not None and feedback != "aligned":
@@ -94,8 +100,10 @@ def export_file(path: Path, name: str | None, options: Options, said: ModelSetti
     """Export a .tflite file. said: its model.toml. Raises SdfaError, also when a budget is exceeded."""
     graph, _ = read_model(path)
     said = said or ModelSettings()
-    chosen = (said.name or path.stem) if name is None else name
-    result = export_graph(graph, c_name(chosen), options.filled(said))
+    chosen = c_name((said.name or path.stem) if name is None else name)
+    if name not in (None, chosen):  # the files must have the name that was asked for
+        raise SdfaError(f"--name {name!r} is no C name: give {chosen}")
+    result = export_graph(graph, chosen, options.filled(said))
     ram = result.report["ram"]
     check_budget(said, {key: ram[key] for key in ("arena", "tail", "state")}, _flash_parts(result.data))
     return result
@@ -141,8 +149,9 @@ def _planned(qgraph: QGraph, learning: Learning | None, meta: dict[str, Any]) ->
 
 def _check_labels(qgraph: QGraph, labels: tuple[str, ...]) -> None:
     outputs = qgraph.tensors[qgraph.output].c
-    if labels and len(labels) != outputs:
-        raise SdfaError(f"{len(labels)} labels for a model with {outputs} outputs: give one for each, or none")
+    if labels and (len(labels) != outputs or not all(labels)):
+        n = sum(map(bool, labels))
+        raise SdfaError(f"{n} labels for a model with {outputs} outputs: give one for each, or none")
 
 
 def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | None:

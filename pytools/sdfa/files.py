@@ -20,12 +20,13 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise SdfaError(f"{path}: {why}; give {what}") from None
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()) -> None:
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path | None] = (), json_to: Path | None = None) -> None:
     """SdfaError for an output that cannot be written, is one of the inputs, or is given twice."""
     taken = {path.resolve() for path in inputs if path is not None}
-    for path in outputs:
-        if path is None or str(path) == STDOUT:
-            continue
+    as_json = [] if json_to is None or str(json_to) == STDOUT else [json_to]
+    for path in (*outputs, *as_json):
+        if str(path) == STDOUT:
+            raise SdfaError("only --json goes to stdout as '-': give the name of a file")
         _check_writable(path)
         if path.resolve() in taken:
             raise SdfaError(f"{path} would be overwritten: it is in use by this command; give another file")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.adapt import class_count
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, printable
 from sdfa.export import Options, export_graph
 from sdfa.fold import fold_shapes
 from sdfa.graph import Graph
@@ -131,7 +131,7 @@ def _learned(image: Image) -> dict[str, Any]:
 
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
-    console.print(f"{what['name']}  {what['bytes']} bytes", style="bold", soft_wrap=True)
+    console.print(f"{printable(str(what['name']))}  {what['bytes']} bytes", style="bold", soft_wrap=True)
     more = ["left out"] if any(op.get("left_out") for op in what["ops"]) else []
     table = Table("#", "operation", "in", "out", *more)
     for i, op in enumerate(what["ops"]):
@@ -164,7 +164,7 @@ def _shape(shape: list[int]) -> str:
 
 def _show_image(what: dict[str, Any], console: Console) -> None:
     ram = what["ram"]
-    console.print(f"model id {what['model_id']}, from {what['source']}", soft_wrap=True)
+    console.print(f"model id {what['model_id']}, from {printable(str(what['source']))}", soft_wrap=True)
     console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, operation by operation:")
     console.print(draw(from_data(what["memory"]), console.width))
     g = what["learning"]

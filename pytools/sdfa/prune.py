@@ -36,7 +36,7 @@ def prune(qgraph: QGraph, learns: Collection[int]) -> QGraph:
     """
     while True:
         ranges = value_ranges(qgraph, learns)
-        qgraph = replace(qgraph, ops=tuple(_canonical(qgraph, i, ranges, learns) for i in range(len(qgraph.ops))))
+        qgraph = replace(qgraph, ops=tuple(_canonical(qgraph, op, ranges) for op in qgraph.ops))
         smaller = _View(qgraph, ranges, learns).without_channels()
         if smaller is qgraph:
             return qgraph
@@ -48,11 +48,14 @@ def channels_left_out(before: QGraph, after: QGraph) -> list[int]:
     return [before.tensors[op.output].c - after.tensors[op.output].c for op in before.ops]
 
 
-def _canonical(qgraph: QGraph, i: int, ranges: Mapping[int, Span], learns: Collection[int]) -> QOp:
-    """Operation i; constant channels read nothing and have a multiplier that every core likes."""
-    op, out = qgraph.ops[i], qgraph.tensors[qgraph.ops[i].output]
+def _canonical(qgraph: QGraph, op: QOp, ranges: Mapping[int, Span]) -> QOp:
+    """The operation; constant channels read nothing and have a multiplier that every core likes.
+
+    What learns has no ranges, so that it stays.
+    """
+    out = qgraph.tensors[op.output]
     ch, span = op.channels, ranges.get(out.storage)
-    if ch is None or span is None or i in learns or not span.constant.any():
+    if ch is None or span is None or not span.constant.any():
         return op
     constant = span.constant
     weights = ch.weights.copy()
@@ -121,7 +124,7 @@ class _View:
         widths = {t.c for t in self.qgraph.tensors if t.storage in group}
         first = self.qgraph.ops[makers[0]]
         made = first.kind in ("conv", "dense") and first.channels is not None and makers[0] not in self.learns
-        if not made or group & ends or len(makers) != len(group) or len(widths) != 1:
+        if not made or group & ends or len(makers) != len(group):
             return 0
         assert first.channels is not None
         return widths.pop() if widths == {len(first.channels.bias)} else 0

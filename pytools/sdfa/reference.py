@@ -19,6 +19,7 @@ from sdfa.twin.layers import Layer, decode
 
 FloatArray = npt.NDArray[np.float64]
 
+_LARGEST_SCALE = 1e30
 _CLAMPS = {"NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0)}
 
 
@@ -141,6 +142,8 @@ def _metas(image: Image, n: int) -> list[dict[str, Any]]:
 def _layer(layer: Layer, meta: dict[str, Any], tail: bytes, classes: int) -> tuple[FloatLayer, FloatArray, FloatArray]:
     """(constants, weights [N, K], biases [N]) in real units."""
     scale = np.broadcast_to(np.asarray(meta["weight_scale"], np.float64).reshape(-1), (layer.out_n,))
+    if not np.all(np.abs([*scale, float(meta["input_scale"])]) < _LARGEST_SCALE):
+        raise ValueError("a scale is not finite, or beyond reason")
     q = layer.weights(tail).astype(np.float64)
     # the image's bias has the input's zero point folded in (SPEC 1.5)
     bias = (layer.bias(tail) + layer.z_in * q.sum(axis=1)) * float(meta["input_scale"]) * scale

@@ -1,4 +1,5 @@
-"""Instructions, code size, stack and RAM of the digits model, beside the committed baseline: `make bench`.
+"""Instructions, code size, stack and RAM on emulated boards, beside the committed baseline: `make bench`.
 
-figures: measures. baseline: keeps and compares. report: shows.
+figures: measures, digits itself and singles: single operations and third-party models. anchors: what to be ahead of.
+baseline: keeps and compares. report: shows. kernels: a program that shows a part of it.
 """

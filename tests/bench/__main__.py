@@ -9,8 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from sdfa.errors import SdfaError
-from tests.bench.baseline import FOLDER, compare, load, measure, save
-from tests.bench.report import markdown, table, verdict
+from tests.bench.baseline import FOLDER, compare, load, measure, save, with_absent
+from tests.bench.report import markdown, notes, tables, verdict
+
+WIDTH = 200
 
 
 def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
@@ -19,13 +21,15 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     parser.add_argument("--update", action="store_true", help="make these figures the baseline")
     update = parser.parse_args(arguments).update
     now, before = measure(), load(folder)
-    console = Console()
-    console.print(table(now))
+    console = Console(width=max(Console().width, WIDTH))
+    for table in tables(now):
+        console.print(table)
     changes = compare(before, now)
-    for line in map(str, changes) if update else verdict(before, now, changes):
+    for line in (*notes(before, now), *(map(str, changes) if update else verdict(before, changes))):
         console.print(line, highlight=False, soft_wrap=True)
     if update:
-        save(now, markdown(now), folder)
+        whole = with_absent(before, now)
+        save(whole, markdown(whole), folder)
         console.print("baseline updated")
         return 0
     return int(any(change.grew for change in changes))

@@ -1,7 +1,10 @@
-"""What the digits model costs on emulated boards: the same number in every run, for one compiler."""
+"""What models cost on emulated boards: the same number in every run, for one compiler."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sdfa.adapt import learn_stage, quantize_input
@@ -17,33 +20,40 @@ from sdfa.targets import Qemu, find_target
 from sdfa.targets.build import compiler_version
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.size import code_len
+from tests.bench.singles import SINGLES, Figures, export_row, single_figures
 
-BOARDS = ("mps2-an386", "microbit", "mps2-an385", "mps3-an547")
 RULE = "aligned k=2"
 SENSOR = "mirror"
 STEPS = 300
 
-Figures = dict[str, int]
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A way to use the model. name: starts the names of its figures. loss: None if nothing learns."""
+    """A way to use digits. name: starts the names of its figures. loss: None if nothing learns."""
 
     name: str
     export: Export
     loss: str | None
 
 
-def compiler() -> str:
-    """The compiler that every figure depends on."""
-    return compiler_version(Qemu(MACHINES[BOARDS[0]]).recipe().compiler)
+def compilers(boards: Iterable[str]) -> dict[str, str]:
+    """The compiler that every figure of a board depends on."""
+    return {board: compiler_version(Qemu(MACHINES[board]).recipe().compiler) for board in boards}
 
 
-def measure_all() -> dict[str, Figures]:
-    """The figures of each board."""
+def measure_boards(boards: Sequence[str], singles: Sequence[str]) -> dict[str, Figures]:
+    """The figures of each board: digits, and of these networks of one operation and models."""
     cases, samples = (_inference(), _learning()), changed_digits(SENSOR)[0]
-    return {board: _measure_board(board, cases, samples) for board in BOARDS}
+    exports = {name: export_row(name) for name in singles}
+
+    def measure(board: str) -> Figures:
+        figures = _measure_digits(board, cases, samples)
+        for name, export in exports.items() if board in SINGLES else ():
+            figures |= single_figures(board, name, export)
+        return figures
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the time goes by in compilers and emulators
+        return dict(zip(boards, pool.map(measure, boards), strict=True))
 
 
 def _inference() -> Case:
@@ -57,12 +67,12 @@ def _learning() -> Case:
     return Case("learning", export_digits(rule, settings), "softmax_ce")
 
 
-def _measure_board(board: str, cases: tuple[Case, ...], samples: Samples) -> Figures:
+def _measure_digits(board: str, cases: tuple[Case, ...], samples: Samples) -> Figures:
     figures: Figures = {}
     for case in cases:
         code = code_len(MACHINES[board], case.export.name, case.export.csource, case.loss)
         found = _measure_calls(board, case, samples) | {"code, bytes": code}
-        figures |= {f"{case.name}: {name}": value for name, value in found.items()}
+        figures |= {f"digits, {case.name}: {name}": value for name, value in found.items()}
     return figures
 
 
@@ -76,7 +86,8 @@ def _measure_calls(board: str, case: Case, samples: Samples) -> Figures:
 
 def _instructions(costs: Costs, case: Case) -> Figures:
     step = {} if case.loss is None else {"step, instructions": costs.run.mean + costs.learn.mean}
-    return {"open, instructions": costs.open.mean, "run, instructions": costs.run.mean, **step}
+    start = {"open, instructions": costs.open.mean, "bind, instructions": costs.bind.mean}
+    return {**start, "run, instructions": costs.run.mean, **step}
 
 
 def _memory(costs: Costs, info: Info) -> Figures:

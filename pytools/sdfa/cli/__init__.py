@@ -11,7 +11,7 @@ import typer
 from sdfa.cli.base import app
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, printable
 
 __all__ = ["bench", "check", "demo", "export", "inspect", "learn", "main", "merge", "run"]
 
@@ -58,5 +58,5 @@ def _close_stdout() -> None:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    print(f"pytools: {' '.join(message.split())}", file=sys.stderr)
+    print(f"pytools: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

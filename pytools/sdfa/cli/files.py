@@ -55,11 +55,11 @@ def export(
     from sdfa.load import read_model
     from sdfa.settings import beside, beside_note
 
-    check_outputs([json_to], [model, calib])
+    check_outputs([], [model, calib], json_to)
     graph, _ = read_model(model)
     said = beside(model, graph.sha256)
     asked = Options(
-        train_last, feedback, connections, seed, lr, threshold, loss, tuple(filter(None, labels.split(","))),
+        train_last, feedback, connections, seed, lr, threshold, loss, tuple(labels.split(",")) if labels else (),
         _calibration(graph, calib),
     )  # fmt: skip
     asked.refuse_useless(said)
@@ -105,7 +105,7 @@ def inspect(
     """
     from sdfa.inspect import describe, picture, show
 
-    check_outputs([json_to, picture_to], [path])
+    check_outputs([picture_to] if picture_to else [], [path], json_to)
     what = describe(path)
     if picture_to is not None:
         write_whole(picture_to, picture(what))
@@ -125,7 +125,7 @@ def merge(
     """
     from sdfa.merge import merge as merge_weights
 
-    check_outputs([out, json_to], [learned, model])
+    check_outputs([out], [learned, model], json_to)
     factory = read_bytes(model, "the .tflite file that the image was exported from")
     _, image = load_image(learned)
     merged = merge_weights(image, factory)

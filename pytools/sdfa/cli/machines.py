@@ -56,7 +56,7 @@ def run(
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out, json_to], [image, inputs])
+    check_outputs([out], [image, inputs], json_to)
     data, parsed = load_image(image)
     x = quantize_input(parsed, check_inputs(inputs, _load_array(inputs), input_shape(parsed)))
     with progress.status(f"running {len(x)} samples on {target}"):
@@ -92,28 +92,20 @@ def learn(
 
     Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
     """
-    from sdfa.adapt import Settings, adapt, report
+    from sdfa.adapt import Settings, adapt, report, samples_of
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out, json_to], [data, eval_data])  # the image itself may go on learning in place
-    check_outputs([json_to], [image])
+    check_outputs([out], [data, eval_data], json_to)  # the image itself may go on learning in place
+    check_outputs([], [image], json_to)
     raw, parsed = load_image(image)
-    samples, judge = _samples(parsed, data), _samples(parsed, eval_data) if eval_data else None
+    samples, judge = samples_of(parsed, data), samples_of(parsed, eval_data) if eval_data else None
     settings = Settings(epochs, lr, threshold, seed)
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings)
     write_whole(out, outcome.image)
     result = report(outcome, parsed, settings, str(eval_data or data))
     emit(result, json_to, lambda: _show_learning(result, out))
-
-
-def _samples(image: Any, path: Path) -> Any:
-    from sdfa.adapt import class_count, input_shape, loss_of
-    from sdfa.data import load_samples
-
-    classes = class_count(image) if loss_of(image) == "softmax_ce" else None
-    return load_samples(path, input_shape=input_shape(image), classes=classes)
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
@@ -152,15 +144,16 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
+    from sdfa.adapt import samples_of
     from sdfa.check import check as compare
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([json_to], [image, data])
+    check_outputs([], [image, data], json_to)
     raw, parsed = load_image(image)
     if data is not None and parsed.learning is None:
         raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
-    samples = _samples(parsed, data) if data else None
+    samples = samples_of(parsed, data) if data else None
     with progress.status(f"checking on {target}"):
         result = compare(machine, raw, samples, steps, seed)
     emit(result, json_to, lambda: _show_check(result))
@@ -221,7 +214,7 @@ def bench(
     from sdfa.targets import find_counting
 
     machine = find_counting(target)
-    check_outputs([json_to], [image, data])
+    check_outputs([], [image, data], json_to)
     raw, parsed = load_image(image)
     chosen = None if data is None else load_any(parsed, data)
     with progress.status(f"measuring on {target}"):
@@ -244,7 +237,7 @@ def demo(
     """
     from sdfa.demo import run_demo
 
-    check_outputs([json_to])
+    check_outputs([], [], json_to)
     pure = json_to is not None and str(json_to) == STDOUT
     result = run_demo(out, sensor, target, progress if pure else console)
     if json_to is not None:

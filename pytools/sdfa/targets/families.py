@@ -18,6 +18,7 @@ class Family:
     name: folder of its start-up code in boards/qemu. prefix: of the names of its compiler and tools.
     emulator: QEMU's program. packages: how to install all of these. flags: of the compiler.
     emulator_flags: that it always needs. icount: the option that makes it count, see counter.h of the family.
+    room: flags of the linker that give a program without a linker script memory enough for any model.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Family:
     flags: tuple[str, ...]
     emulator_flags: tuple[str, ...]
     icount: str
+    room: tuple[str, ...] = ()
 
     def tool(self, name: str) -> str:
         """Full path of one of its tools: gcc, readelf. SdfaError, saying how to install it, if it is missing."""
@@ -59,4 +61,5 @@ RISCV = Family(
     flags=(*_SECTIONS, "-misa-spec=2.2", "--specs=picolibc.specs"),
     emulator_flags=("-bios", "none"),
     icount="shift=0,align=off,sleep=off",
+    room=("-Wl,--defsym=__flash_size=0x8000000", "-Wl,--defsym=__ram_size=0x8000000"),
 )

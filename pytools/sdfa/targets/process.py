@@ -30,6 +30,8 @@ def run_batch(
         (work / IMAGE).write_bytes(image)
         (work / REQUESTS).write_bytes(encode_requests(requests))
         _run(name, command, work, time_limit_s)
+        if not (work / REPLIES).is_file():
+            raise SdfaError(f"{name}: {Path(command[0]).name} ended without an answer: is it the right program?")
         return decode_replies((work / REPLIES).read_bytes(), len(requests))
 
 

@@ -40,7 +40,7 @@ def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Prog
         sources=(*sorted(src.glob("*.c")), folder / f"{name}.c", boards_dir() / "size" / "main.c"),
         include_dirs=(src, folder),
         flags=(*machine.family.flags, *machine.flags, *model, *learn),
-        link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main"),
+        link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main", *machine.family.room),
         hint=f" (needs {machine.family.packages})",
     )
 
