@@ -15,7 +15,9 @@ from sdfa.csource import c_name
 from sdfa.errors import SdfaError
 from sdfa.export import Export, Options, export_graph, write_files
 from sdfa.load import load_tflite
+from sdfa.packing import repack
 from sdfa.targets.build import host_compiler
+from sdfa.targets.families import ARM
 from tests.tflite_writer import cnn, dense_net
 
 MODELS = {
@@ -35,7 +37,23 @@ def _export(name: str) -> Export:
 def test_the_source_holds_the_bytes_of_the_image(name: str) -> None:
     export = _export(name)
     words = re.findall(r"0x([0-9a-f]{8}),", export.csource.source)
-    assert np.array([int(w, 16) for w in words], "<u4").tobytes() == export.data
+    held = np.array([int(w, 16) for w in words], "<u4").tobytes()
+    packed = repack(export.data, "dsp")
+    assert held == (export.data if packed == export.data else packed + export.data)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("core", "packing"), [("cortex-m4", "dsp"), ("cortex-m3", "plain"), ("cortex-m55", "plain")])
+def test_the_compiler_picks_the_packing_of_its_core(core: str, packing: str, tmp_path: Path) -> None:
+    export = _export("cnn")
+    assert repack(export.data, "dsp") != export.data
+    write_files(export, tmp_path / "out")
+    includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
+    made, raw = tmp_path / "model.o", tmp_path / "image.bin"
+    flags = ["-std=c99", "-mthumb", "-fdata-sections", f"-mcpu={core}", "-mfloat-abi=soft", *includes, "-c"]
+    subprocess.run([ARM.tool("gcc"), *flags, tmp_path / "out" / "cnn.c", "-o", made], check=True)
+    subprocess.run([ARM.tool("objcopy"), "-O", "binary", "-j", ".rodata.cnn_image", made, raw], check=True)
+    assert raw.read_bytes() == repack(export.data, packing)
 
 
 @pytest.mark.parametrize("name", MODELS)

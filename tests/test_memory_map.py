@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ from sdfa.memory_text import ROWS, WIDTH, draw
 from sdfa.packing import repack
 from sdfa.plan import Block
 from sdfa.records import TENSOR
+from tests.clikit import done, one_line, runner
 from tests.imagekit import Recipe, tail_of
 from tests.samples import cnn_image, seeds
+from tests.tflite_writer import Net, OpDef
 
 DATA = Path(__file__).with_name("data")
 MODELS = sorted(DATA.glob("*.tflite"))
@@ -199,9 +202,23 @@ def test_a_picture_is_a_png_of_many_colours() -> None:
     assert draw_png(MemoryMap((), {}, (), 0, 0, ()), "nothing").startswith(b"\x89PNG")
 
 
-def test_a_model_that_cannot_be_exported_has_no_picture(tmp_path: Path) -> None:
-    from tests.tflite_writer import Net, OpDef
+@pytest.mark.parametrize("image", [False, True])
+def test_the_command(
+    image: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runner(capsys, monkeypatch)
+    path, png, js = path_of("branches"), tmp_path / "map.png", tmp_path / "map.json"
+    if image:
+        path = tmp_path / "branches.sdfa"
+        path.write_bytes(exported(path_of("branches")).data)
+    text = done(run("inspect", path, "--picture", png, "--json", js)).out
+    assert "peak: step 3 (copy)" in text
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert json.loads(js.read_text())["memory"] == as_data(memory_map(exported(path_of("branches")).image))
+    assert "would be overwritten" in one_line(run("inspect", path, "--picture", path))
 
+
+def test_a_model_that_cannot_be_exported_has_no_picture(tmp_path: Path) -> None:
     net = Net(np.random.default_rng(0), (4,)).dense(3)
     net.ops.append(OpDef("CUSTOM", (net.at,), (net.tensor(net.tensors[net.at]),), custom="Odd"))
     net.at = len(net.tensors) - 1

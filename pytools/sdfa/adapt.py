@@ -17,6 +17,7 @@ from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
+from sdfa.packing import repack
 from sdfa.records import HEADER, LOSSES
 from sdfa.targets import Target
 from sdfa.twin.layers import decode
@@ -204,6 +205,7 @@ def adapt(
 
 def learned_image(data: bytes, tail: bytes, steps: int, random: int, rate: int, tau: int) -> bytes:
     """The image with learned values in it, after `steps` steps in all; factory weights and model_id stay."""
+    data = repack(data, "plain")  # whose model_id it is
     header = read_image(data).header
     sections = [(tag, payload) for tag, payload in sections_of(data) if tag != b"LRND"]
     sections.append((b"LRND", learned_section(tail, steps & 0xFFFFFFFF, random, rate, tau)))

@@ -9,7 +9,11 @@ import numpy as np
 
 from sdfa.errors import SdfaError
 from sdfa.image_reader import Image
+from sdfa.packing import repack
 from sdfa.records import FEEDBACKS, LOSSES
+
+DSP_CORE = "defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE)"
+"""Cores that packed weights are for, as sdfa_core.h has them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,14 @@ def _words(data: bytes) -> str:
     return "\n".join("    " + " ".join(f"0x{w:08x}," for w in row) for row in rows)
 
 
+def _image_words(data: bytes) -> str:
+    """The plain image, and for cores with the DSP extension the same with packed weights; the compiler picks."""
+    plain, packed = repack(data, "plain"), repack(data, "dsp")
+    if plain == packed:
+        return _words(plain)
+    return f"#if {DSP_CORE} /* weights packed for this core */\n{_words(packed)}\n#else\n{_words(plain)}\n#endif"
+
+
 def _rules(image: Image) -> tuple[str, str]:
     """Initialisers of the loss and the feedback slots."""
     losses, feedbacks = ["0", "0"], ["0", "0"]
@@ -108,7 +120,7 @@ const struct sdfa_kernels {name}_kernels = {{
     kernels, sizeof kernels / sizeof kernels[0], {{{losses}}}, {{{feedbacks}}}}};
 
 const uint32_t {name}_image[{name.upper()}_IMAGE_LEN / 4] = {{
-{_words(data)}
+{_image_words(data)}
 }};
 """
     return CSource(_header(name, image), source)
