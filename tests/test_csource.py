@@ -17,7 +17,7 @@ from sdfa.export import Export, Options, export_graph, write_files
 from sdfa.load import load_tflite
 from sdfa.packing import repack
 from sdfa.targets.build import host_compiler
-from sdfa.targets.families import ARM
+from sdfa.targets.families import CORTEX_M
 from tests.tflite_writer import cnn, dense_net
 
 MODELS = {
@@ -51,8 +51,8 @@ def test_the_compiler_picks_the_packing_of_its_core(core: str, packing: str, tmp
     includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
     made, raw = tmp_path / "model.o", tmp_path / "image.bin"
     flags = ["-std=c99", "-mthumb", "-fdata-sections", f"-mcpu={core}", "-mfloat-abi=soft", *includes, "-c"]
-    subprocess.run([ARM.tool("gcc"), *flags, tmp_path / "out" / "cnn.c", "-o", made], check=True)
-    subprocess.run([ARM.tool("objcopy"), "-O", "binary", "-j", ".rodata.cnn_image", made, raw], check=True)
+    subprocess.run([CORTEX_M.tool("gcc"), *flags, tmp_path / "out" / "cnn.c", "-o", made], check=True)
+    subprocess.run([CORTEX_M.tool("objcopy"), "-O", "binary", "-j", ".rodata.cnn_image", made, raw], check=True)
     assert raw.read_bytes() == repack(export.data, packing)
 
 
