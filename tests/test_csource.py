@@ -43,14 +43,16 @@ def test_the_source_holds_the_bytes_of_the_image(name: str) -> None:
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize(("core", "packing"), [("cortex-m4", "dsp"), ("cortex-m3", "plain"), ("cortex-m55", "plain")])
+@pytest.mark.parametrize(
+    ("core", "packing"), [("cortex-m4", "dsp"), ("cortex-m3", "plain"), ("cortex-m55 -mfloat-abi=hard", "plain")]
+)
 def test_the_compiler_picks_the_packing_of_its_core(core: str, packing: str, tmp_path: Path) -> None:
     export = _export("cnn")
     assert repack(export.data, "dsp") != export.data
     write_files(export, tmp_path / "out")
     includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
     made, raw = tmp_path / "model.o", tmp_path / "image.bin"
-    flags = ["-std=c99", "-mthumb", "-fdata-sections", f"-mcpu={core}", "-mfloat-abi=soft", *includes, "-c"]
+    flags = ["-std=c99", "-mthumb", "-fdata-sections", *f"-mcpu={core}".split(), *includes, "-c"]
     subprocess.run([CORTEX_M.tool("gcc"), *flags, tmp_path / "out" / "cnn.c", "-o", made], check=True)
     subprocess.run([CORTEX_M.tool("objcopy"), "-O", "binary", "-j", ".rodata.cnn_image", made, raw], check=True)
     assert raw.read_bytes() == repack(export.data, packing)
