@@ -15,6 +15,7 @@ from sdfa.export import Export, Options, export_graph
 from sdfa.graph import Int8Array
 from sdfa.load import load_tflite
 from sdfa.targets import Host, find_target
+from sdfa.targets.machines import MACHINES
 from sdfa.twin import infer
 
 DATA = Path(__file__).with_name("data")
@@ -126,7 +127,7 @@ def test_the_integer_twin(name: str) -> None:
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit"])
+@pytest.mark.parametrize("board", sorted(MACHINES))
 def test_on_boards(name: str, board: str) -> None:
     some = slice(0, SAMPLES, SAMPLES // BOARD_SAMPLES)
     found = Device(find_target(f"qemu:{board}"), export_of(name).data).run(inputs_of(name)[some])

@@ -175,6 +175,24 @@ def test_shared_models(shared: Path, name: str) -> None:
     assert different(twin_rows(export, x[few]), wanted[few]) == 0
 
 
+# all boards where each fits; a micro:bit has 16 KB of RAM and an image of 192 KB in its flash
+SMALL = {"hello_world_int8", "micro_speech_quantized"}
+
+
+@pytest.mark.shared
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("board", "name"), [(b, n) for b in sorted(MACHINES) for n in SHARED if b != "microbit" or n in SMALL]
+)
+def test_shared_models_on_boards(shared: Path, board: str, name: str) -> None:
+    graph, _ = read_model(shared / "models" / f"{name}.tflite")
+    export = export_graph(graph, name, Options(train_last=0))
+    with np.load(shared / "models" / f"{name}.golden.npz") as golden:
+        x, wanted = golden["X_rand"][:3], golden["tflm_rand"][:3]
+    found = Device(find_target(f"qemu:{board}"), export.data).run(x.reshape(len(x), -1))
+    assert different(found, wanted.reshape(len(x), -1)) == 0
+
+
 def test_a_wrong_byte_is_seen(oracle: Any) -> None:
     """The comparison itself: one weight moved by one unit does not pass."""
     model = bytearray(cnn(np.random.default_rng(1)))
