@@ -42,22 +42,8 @@ static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, ui
     return acc;
 }
 
-static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n) {
-    int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
-    const int8_t *w2 = w + 2 * step;
-    for (; n >= 4; n -= 4, w += 4, w2 += 4, x += 4) {
-        uint32_t word = sdfa_load4(x);
-        int16x2_t even = __sxtb16((int8x4_t)word), odd = sdfa_odd(word);
-        a = sdfa_mac4(a, w, even, odd);
-        b = sdfa_mac4(b, w + step, even, odd);
-        c = sdfa_mac4(c, w2, even, odd);
-        d = sdfa_mac4(d, w2 + step, even, odd);
-    }
-    acc[0] = sdfa_dot(a, w, x, n);
-    acc[1] = sdfa_dot(b, w + step, x, n);
-    acc[2] = sdfa_dot(c, w2, x, n);
-    acc[3] = sdfa_dot(d, w2 + step, x, n);
-}
+/* sdfa_dot_dsp.c: four rows, `step` apart, times one vector of n values. acc: int32[4]. */
+void sdfa_dot4(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n);
 
 /* out = max(out, at) for the whole words of n values; returns how many values that were. */
 static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {

@@ -24,19 +24,39 @@ static int check(const struct sdfa *s) {
     return SDFA_ERR_OK;
 }
 
+#define NARROW_MAX 512u /* connections whose sum stays inside int32 */
+
+static void narrow_deltas(sdfa_i16 *d, const uint8_t *index, const int8_t *coef, const sdfa_i16 *e, uint32_t n,
+                          uint32_t k) {
+    for (sdfa_i16 *end = d + n; d != end; d++) {
+        int32_t sum = 128;
+        for (uint32_t t = 0; t < k; t++)
+            sum += *coef++ * e[*index++];
+        *d = (int16_t)sdfa_clamp(sum >> 8, -32767, 32767);
+    }
+}
+
+static void wide_deltas(sdfa_i16 *d, const uint8_t *index, const int8_t *coef, const sdfa_i16 *e, uint32_t n,
+                        uint32_t k, uint32_t class_n) {
+    for (uint32_t i = 0, t = 0; i < n; i++) {
+        int64_t sum = 128;
+        for (uint32_t end = t + k; t != end; t++)
+            sum += coef[t] * e[index_at(index, t, class_n)];
+        d[i] = sdfa_sat16(sum >> 8);
+    }
+}
+
 static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const sdfa_i16 *e = (const sdfa_i16 *)(const void *)(s->arena + sdfa_learning_of(s)->error);
     const uint8_t *index = s->data + layer->index;
     const int8_t *coef = sdfa_data_i8(s, layer->coef);
-    uint32_t t = 0;
+    uint32_t n = sdfa_layer_op(s, l)->out_n;
     (void)above;
-    for (uint32_t i = 0, n = sdfa_layer_op(s, l)->out_n; i < n; i++) {
-        int64_t sum = 128;
-        for (uint32_t k = 0; k < layer->k; k++, t++)
-            sum += coef[t] * e[index_at(index, t, s->class_n)];
-        d[i] = sdfa_sat16(sum >> 8);
-    }
+    if (s->class_n > 256 || layer->k > NARROW_MAX)
+        wide_deltas(d, index, coef, e, n, layer->k, s->class_n);
+    else
+        narrow_deltas(d, index, coef, e, n, layer->k);
 }
 
 const struct sdfa_feedback sdfa_feedback_table = {check, deltas};

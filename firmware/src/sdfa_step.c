@@ -58,20 +58,28 @@ static void move_weight(int8_t *w, int32_t change, struct tally *t) {
     t->moved += (uint32_t)(v < old ? old - v : v - old);
 }
 
+/* One weight; offset: what is added to step * q before the fraction is cut off. */
+static inline void update_weight(int8_t *w, int32_t step, int32_t q, uint32_t offset, struct tally *t) {
+    int32_t change = (int32_t)((uint32_t)(step * q) + offset) >> 16;
+    if (change)
+        move_weight(w, change, t);
+}
+
 /* All weights of a row. One random word serves four of them, in turns of 8 bits. */
 static struct tally update_weights(struct sdfa *s, const struct rows *r, int8_t *w, int32_t step) {
     struct tally t = {0, 0, 0};
-    const int8_t *q = r->input, *end = q + r->op->in_n;
-    uint32_t base = (uint32_t)(-step * r->zero_point), state = s->random;
-    while (q != end) {
-        uint32_t random = sdfa_random(&state);
-        const int8_t *stop = end - q > 4 ? q + 4 : end;
-        for (; q != stop; q++, w++, random = random >> 8 | random << 24) {
-            int32_t change = (int32_t)((uint32_t)(step * *q) + base + (random & 0xffffu)) >> 16;
-            if (change)
-                move_weight(w, change, &t);
-        }
+    const int8_t *q = r->input;
+    uint32_t base = (uint32_t)(-step * r->zero_point), state = s->random, n = r->op->in_n, random;
+    for (; n >= 4; n -= 4, q += 4, w += 4) {
+        random = sdfa_random(&state);
+        update_weight(w, step, q[0], base + (uint16_t)random, &t);
+        update_weight(w + 1, step, q[1], base + (uint16_t)(random >> 8), &t);
+        update_weight(w + 2, step, q[2], base + (random >> 16), &t);
+        update_weight(w + 3, step, q[3], base + (uint16_t)(random >> 24 | random << 8), &t);
     }
+    if (n)
+        for (random = sdfa_random(&state); n; n--, random = random >> 8 | random << 24)
+            update_weight(w++, step, *q++, base + (uint16_t)random, &t);
     s->random = state;
     return t;
 }
