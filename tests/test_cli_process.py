@@ -23,7 +23,11 @@ from tests.clikit import IMAGE, LEARN, Cli, one_line, tree
 
 
 def _start(*args: object, **options: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "sdfa.cli", *map(str, args)]
+    """A shell in the background lets its children ignore ctrl-C: the process takes it up again."""
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import sdfa.cli; sdfa.cli.main()"
+    )
+    command = [sys.executable, "-c", program, *map(str, args)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
 
 

@@ -44,7 +44,9 @@ _OWN_SCALE = "rescales to its own output scale"
 RULES: dict[str, Rule] = {
     "CONV_2D": Rule(lower_conv, ("conv",), f"{_WINDOW}; dilations; scales per tensor or channel; no groups"),
     "DEPTHWISE_CONV_2D": Rule(
-        lower_conv, ("depthwise",), f"{_WINDOW}; dilations; depth multiplier; scales per tensor or channel"
+        lower_conv,
+        ("depthwise", "conv"),
+        f"{_WINDOW}; dilations; depth multiplier; scales per tensor or channel; conv where the input has one channel",
     ),
     "FULLY_CONNECTED": Rule(
         lower_dense, ("dense",), "over the last dimension; fused activations as CONV_2D; scales per tensor or channel"
