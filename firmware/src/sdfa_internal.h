@@ -94,16 +94,32 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 int sdfa_check_header(const void *image, size_t image_len);
 
 /* Checks for sdfa_bind (sdfa_check.c): all return 1 when the range is sound. */
-uint32_t sdfa_mul(uint32_t a, uint32_t b); /* a * b, or UINT32_MAX when that does not fit */
-int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole);
-int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size); /* n items of size bytes, 4-aligned */
-int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size);
+static inline uint32_t sdfa_mul(uint32_t a, uint32_t b) { /* a * b, or UINT32_MAX when that does not fit */
+    uint64_t product = (uint64_t)a * b;
+    return product >> 32 ? UINT32_MAX : (uint32_t)product;
+}
+static inline int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole) {
+    return (uint64_t)off + len <= whole;
+}
+static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* 4-aligned */
+    return (off & 3u) == 0 && (uint64_t)n * size + off <= whole;
+}
+static inline int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
+    return sdfa_items_in(off, n, size, s->data_len);
+}
+static inline int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
+    return sdfa_items_in(off, n, size, s->arena_len);
+}
+static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
+    return lo >= -128 && lo <= hi && hi <= 127;
+}
+static inline int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
+    return a >= b ? a - b >= b_len : b - a >= a_len;
+}
 int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n); /* n shifts in DATA, each in -31 .. 30 */
 int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n);  /* n multipliers in DATA, none negative */
 int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
-int sdfa_act_ok(int32_t lo, int32_t hi);
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1); /* both inputs and the output */
-int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len);
 
 const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind); /* NULL: not linked */
 

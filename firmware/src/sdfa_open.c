@@ -19,22 +19,40 @@ int sdfa_check_header(const void *image, size_t image_len) {
 
 /* The known sections, and where each stands; NULL and 0 for one that is absent. */
 enum { TENSORS, OPS, DATA, TAIL, LEARNING, LEARNED, SECTION_N };
-static const uint32_t tags[SECTION_N] = {SDFA_TAG_TENSORS, SDFA_TAG_OPS,      SDFA_TAG_DATA,
-                                         SDFA_TAG_TAIL,    SDFA_TAG_LEARNING, SDFA_TAG_LEARNED};
+
 struct section {
     const uint8_t *at;
     uint32_t len;
 };
 
-static int sort_section(struct section *t, const struct sdfa_section *e, const uint8_t *image) {
-    for (uint32_t k = 0; k < SECTION_N; k++) {
-        if (e->tag != tags[k])
-            continue;
-        if (t[k].at)
-            return SDFA_ERR_SECTION;
-        t[k].at = image + e->off;
-        t[k].len = e->len;
+/* SECTION_N for an unknown tag. */
+static uint32_t slot_of(uint32_t tag) {
+    switch (tag) {
+    case SDFA_TAG_TENSORS:
+        return TENSORS;
+    case SDFA_TAG_OPS:
+        return OPS;
+    case SDFA_TAG_DATA:
+        return DATA;
+    case SDFA_TAG_TAIL:
+        return TAIL;
+    case SDFA_TAG_LEARNING:
+        return LEARNING;
+    case SDFA_TAG_LEARNED:
+        return LEARNED;
+    default:
+        return SECTION_N;
     }
+}
+
+static int sort_section(struct section *t, const struct sdfa_section *e, const uint8_t *image) {
+    uint32_t slot = slot_of(e->tag);
+    if (slot == SECTION_N)
+        return SDFA_ERR_OK;
+    if (t[slot].at)
+        return SDFA_ERR_SECTION;
+    t[slot].at = image + e->off;
+    t[slot].len = e->len;
     return SDFA_ERR_OK;
 }
 
