@@ -49,7 +49,9 @@ static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t
 int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
     if (!sdfa_in_data(s, mult, n, 4) || !sdfa_in_data(s, shift, n, 1))
         return 0;
-    return !(flags & SDFA_LAYER_FAST ? slow_channels : odd_channels)(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+    if (flags & SDFA_LAYER_FAST)
+        return !slow_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+    return !odd_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
 }
 
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1) {

@@ -88,6 +88,8 @@ static int check_tensors(const struct sdfa *s, uint32_t len) {
 }
 
 const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
+    if (kind - 1u < kernels->op_n && kernels->op[kind - 1u]->kind == kind) /* where all of them stand in order */
+        return kernels->op[kind - 1u];
     for (uint32_t i = 0; i < kernels->op_n; i++)
         if (kernels->op[i]->kind == kind)
             return kernels->op[i];
