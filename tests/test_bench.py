@@ -24,6 +24,33 @@ def _with(value: int, figure: str = "run") -> Result:
     return Result(COMPILERS, BASE.figures | {"mps2-an386": BASE.figures["mps2-an386"] | {figure: value}})
 
 
+ANCHORED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547")
+ARENAS = {"ad01_int8": 2.2, "kws_ref_model": 16.5, "pretrainedResnet_quant": 51.5, "vww_96_int8": 56.0}  # KB
+CODE = {"mps2-an386": 20 * 1024, "microbit": 14 * 1024}
+
+
+@pytest.mark.parametrize("row", [*CMSIS_KERNELS, *CMSIS_MODELS])
+@pytest.mark.parametrize("board", ANCHORED)
+def test_the_baseline_is_below_cmsis_nn_and_at_the_targets(board: str, row: str) -> None:
+    """Kernels and models; that the baseline is what the code does now is the next test's and `make bench`'s to say."""
+    whole = load()
+    assert whole is not None
+    instructions = whole.figures[board][f"{row}: instructions"]
+    counted = instructions / ROWS[row].unit_n if row in ROWS else instructions
+    core = core_of(BOARDS[board])
+    assert met(row, core, counted), f"{counted} on {core}: CMSIS-NN {cmsis(row, core)}, target {target(row, core)}"
+
+
+@pytest.mark.parametrize("model", ARENAS)
+def test_the_baseline_has_room_in_memory(model: str) -> None:
+    whole = load()
+    assert whole is not None
+    for board in ANCHORED:
+        assert whole.figures[board][f"{model}: arena, bytes"] <= ARENAS[model] * 1024
+    for board, limit in CODE.items():
+        assert whole.figures[board][f"{model}: code, bytes"] <= limit
+
+
 @pytest.mark.qemu
 def test_no_figure_is_off_the_baseline_by_more_than_1_percent() -> None:
     """A figure that shrank matters too: an old baseline would let it grow again unseen. `make bench` measures all."""

@@ -8,8 +8,8 @@
 int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p);
 
 /* Calls cell for each output cell in turn: it fills out.c values at `out` from one window, int8[kh][kw][in.c]. A tap
- * outside the picture reads the input's zero point. On Thumb-2 without
- * DSP extension a window of a packable record stays until the next but one. */
+ * outside the picture reads the input's zero point. On Thumb-2 without DSP extension a window of a packable record stays
+ * until the next but one. */
 typedef void sdfa_cell(void *context, const int8_t *window, int8_t *out);
 void sdfa_each_window(const struct sdfa *s, const struct sdfa_conv_op *p, sdfa_cell *cell, void *context);
 
