@@ -10,8 +10,8 @@ import typer
 
 from sdfa.cli.base import app
 from sdfa.cli.files import export, inspect, merge
-from sdfa.cli.untrained import init
 from sdfa.cli.machines import bench, check, demo, learn, run
+from sdfa.cli.untrained import init
 from sdfa.errors import SdfaError, printable
 
 __all__ = ["bench", "check", "demo", "export", "init", "inspect", "learn", "main", "merge", "run"]
