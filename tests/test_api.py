@@ -178,7 +178,7 @@ def test_each_malformed_image_is_refused_with_its_error(error: str, tmp_path: Pa
 
 
 def test_each_error_occurs_here_or_in_the_cases() -> None:
-    cases = (C_DIR / "api.c").read_text(encoding="utf-8")
+    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "store.c"))
     assert [
         name for name in ERRORS.values() if name not in REFUSED and not re.search(rf"SDFA_ERR_{name}\b", cases)
     ] == []

@@ -30,8 +30,8 @@ COMPILERS = {
 }
 # what a compiler may call: copies of memory, and integer arithmetic that the core lacks
 HELPERS = {
-    "cortex-m0": r"mem(cpy|move|set)|__aeabi_(lmul|u?idiv|u?idivmod|llsl|llsr|lasr)|__gnu_thumb1_case_\w+",
-    "riscv": r"mem(cpy|move|set)|__(ashl|ashr|lshr)di3",
+    "cortex-m0": r"mem(cpy|move|set|cmp)|__aeabi_(lmul|u?idiv|u?idivmod|llsl|llsr|lasr)|__gnu_thumb1_case_\w+",
+    "riscv": r"mem(cpy|move|set|cmp)|__(ashl|ashr|lshr)di3",
 }
 FRAME_MAX = 256  # bytes of stack of one function, optimized for size
 
@@ -140,7 +140,8 @@ VIRTUAL = {
     "run_pool": "pool cell",
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
-}
+    "read": "flash driver", "put": "flash driver", "erase_area": "flash driver",
+}  # fmt: skip
 # the cells of windows by core; assembly calls nothing
 WINDOW_CELLS = {
     "cortex-m0": {"sdfa_packed.c:any_window", "sdfa_depthwise.c:run_pairs", "sdfa_depthwise_any"},
@@ -157,6 +158,7 @@ WINDOW_CELLS = {
 def _callbacks(core: str) -> dict[str, set[str]]:
     """The functions behind each kind of pointer, read from the tables in the sources."""
     found: dict[str, set[str]] = {
+        "flash driver": set(),  # the user's, which calls nothing of ours
         "pool cell": {"sdfa_pool.c:mean_cell", "sdfa_pool.c:max_cell"},
         "window cell": WINDOW_CELLS[core],
         "sum": {"sdfa_add.c:add_any", "sdfa_add.c:add_half", "sdfa_add.c:add_halves"},
