@@ -80,6 +80,6 @@ def test_the_codec_survives_a_fuzzer(tmp_path: Path) -> None:
     corpus.mkdir()
     for i, body in enumerate((b"\0", b"abc", bytes(range(BODY_MAX)))):
         (corpus / str(i)).write_bytes(encode(body))
-    command = [program, "-seed=1", "-runs=100000", "-max_len=400", "-verbosity=0", corpus]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    options = ("-seed=1", "-runs=100000", "-max_len=400", "-verbosity=0")
+    done = subprocess.run([program, *options, corpus], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
