@@ -51,7 +51,12 @@ extern "C" {
     X(STORE_GEOMETRY, -20, "flash region is too small for two records, or its sizes do not fit each other")            \
     X(STORE_EMPTY, -21, "nothing has been saved: factory weights")                                                     \
     X(STORE_DAMAGED, -22, "no saved record is whole: factory weights")                                                 \
-    X(STORE_MODEL, -23, "what is saved belongs to another model")
+    X(STORE_MODEL, -23, "what is saved belongs to another model")                                                      \
+    X(NO_STORE, -24, "this device has no store")                                                                       \
+    X(REQUEST, -25, "unknown request")                                                                                 \
+    X(ARGUMENT, -26, "request is of the wrong length, or an argument is out of range")                                 \
+    X(SESSION, -27, "the device was restarted, or somebody else has begun a session")                                  \
+    X(STEP, -28, "the device has done another number of steps")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),

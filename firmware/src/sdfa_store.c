@@ -50,18 +50,23 @@ static int free_slot(const struct sdfa_journal *j, const struct found *f, uint32
     return SDFA_ERR_OK;
 }
 
+/* All that a call needs to know before it does anything. */
+static int look(struct sdfa_journal *j, struct found *f, uint32_t *slot, const struct sdfa *s,
+                const struct sdfa_flash *flash) {
+    int error = s->tail_ram ? sdfa_journal_open(j, flash, s) : SDFA_ERR_FROZEN;
+    if (!error)
+        error = find_newest(j, f);
+    return error ? error : free_slot(j, f, slot);
+}
+
 static int append(const struct sdfa *s, const struct sdfa_flash *flash, uint32_t kind) {
     struct sdfa_journal j;
     struct found f;
     struct sdfa_record r;
     uint32_t area, slot;
-    int error = s->tail_ram ? sdfa_journal_open(&j, flash, s) : SDFA_ERR_FROZEN;
+    int error = look(&j, &f, &slot, s, flash);
     if (!error && (j.foreign[0] || j.foreign[1]))
         error = SDFA_ERR_STORE_MODEL;
-    if (!error)
-        error = find_newest(&j, &f);
-    if (!error)
-        error = free_slot(&j, &f, &slot);
     if (error)
         return error;
     area = f.place.area;
@@ -85,14 +90,22 @@ int sdfa_forget(struct sdfa *s, const struct sdfa_flash *flash) {
     return error ? error : sdfa_reset(s);
 }
 
-static void tell(struct sdfa_stored *info, const struct sdfa_journal *j, const struct found *f, uint32_t slot) {
-    uint64_t saves = (uint64_t)2 * j->slot_n * j->flash->endurance;
-    info->sequence = f->record.sequence;
-    info->steps = f->record.learned.steps;
-    info->erases = j->erases[j->erases[1] > j->erases[0]];
-    info->broken = f->broken;
+int sdfa_store_look(const struct sdfa *s, const struct sdfa_flash *flash, struct sdfa_stored *info) {
+    struct sdfa_journal j;
+    struct found f;
+    uint32_t slot;
+    uint64_t saves;
+    int error = look(&j, &f, &slot, s, flash);
+    if (error)
+        return error;
+    saves = (uint64_t)2 * j.slot_n * flash->endurance;
+    info->sequence = f.record.sequence;
+    info->steps = f.record.learned.steps;
+    info->erases = j.erases[j.erases[1] > j.erases[0]];
+    info->broken = f.broken;
     info->saves_n = saves > UINT32_MAX ? UINT32_MAX : (uint32_t)saves;
-    info->free_n = j->slot_n - slot;
+    info->free_n = j.slot_n - slot;
+    return SDFA_ERR_OK;
 }
 
 /* The record's values into the net. A rate that this program refuses leaves the image's own in force. */
@@ -112,19 +125,13 @@ static int adopt(struct sdfa *s, const struct sdfa_journal *j, const struct foun
     return SDFA_ERR_OK;
 }
 
-int sdfa_load(struct sdfa *s, const struct sdfa_flash *flash, struct sdfa_stored *info) {
+int sdfa_load(struct sdfa *s, const struct sdfa_flash *flash) {
     struct sdfa_journal j;
     struct found f;
     uint32_t slot;
-    int error = s->tail_ram ? sdfa_journal_open(&j, flash, s) : SDFA_ERR_FROZEN;
-    if (!error)
-        error = find_newest(&j, &f);
-    if (!error)
-        error = free_slot(&j, &f, &slot);
+    int error = look(&j, &f, &slot, s, flash);
     if (error)
         return error;
-    if (info)
-        tell(info, &j, &f, slot);
     if (f.record.sequence)
         return adopt(s, &j, &f);
     (void)sdfa_reset(s);

@@ -1,7 +1,7 @@
 /* Learned weights in flash that survive a power cut at any moment (SPEC.md 4).
  *
  *   sdfa_open(&net, ...);
- *   sdfa_load(&net, &flash, NULL);      what was saved last, else the factory weights
+ *   sdfa_load(&net, &flash);            what was saved last, else the factory weights
  *   ... sdfa_learn ...
  *   sdfa_save(&net, &flash);
  *
@@ -52,9 +52,12 @@ struct sdfa_stored {
 int sdfa_save(const struct sdfa *s, const struct sdfa_flash *flash);
 
 /* Reads the newest whole record into the trainable tail. Where there is none, the factory weights are set and the error
- * says why. info may be NULL; it is filled whenever the geometry is right.
+ * says why.
  * Errors: FROZEN, STORE_GEOMETRY, FLASH (nothing changed), STORE_EMPTY, STORE_DAMAGED, STORE_MODEL (factory weights). */
-int sdfa_load(struct sdfa *s, const struct sdfa_flash *flash, struct sdfa_stored *info);
+int sdfa_load(struct sdfa *s, const struct sdfa_flash *flash);
+
+/* What the store holds, without a change to the net. Errors: FROZEN, STORE_GEOMETRY, FLASH. */
+int sdfa_store_look(const struct sdfa *s, const struct sdfa_flash *flash, struct sdfa_stored *info);
 
 /* Factory reset: sdfa_reset, and a record that says so, as safe against a cut as sdfa_save. Errors: as sdfa_save. */
 int sdfa_forget(struct sdfa *s, const struct sdfa_flash *flash);

@@ -49,7 +49,7 @@ static void reboot(struct device *d, uint32_t cut, enum torn torn) {
     sim_power_on(d->f, 0, TORN_NOT);
     memset(d->n.tail, 0x77, d->n.tail_len);
     CHECK(open_with(&d->n, &sdfa_all_kernels, 1) == SDFA_ERR_OK);
-    error = sdfa_load(&d->n.s, &d->f->flash, NULL);
+    error = sdfa_load(&d->n.s, &d->f->flash);
     CHECK(error == SDFA_ERR_OK ||
           (nothing_saved && (error == SDFA_ERR_STORE_EMPTY || error == SDFA_ERR_STORE_DAMAGED)));
     CHECK(holds(d, d->old, d->old_steps) || (d->young && holds(d, d->young, d->young_steps)));
@@ -126,21 +126,25 @@ static void damage(char **path) {
         CHECK(keep(&d, i));
     drift(&d, 9);
     CHECK(sdfa_save(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
-    CHECK(sdfa_load(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_store_look(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
     CHECK(info.sequence == 4 && info.steps == 10 && info.broken == 0 && info.erases == 1);
     for (uint32_t i = 0; i < d.f->flash.len; i++)
         if (d.f->used[i] && d.f->bytes[i] == d.n.tail[0] && memcmp(d.f->bytes + i, d.n.tail, d.n.tail_len) == 0)
             d.f->bytes[i] ^= 0x10;
-    CHECK(sdfa_load(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_store_look(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
     CHECK(info.sequence == 3 && info.broken == 1 && holds(&d, d.old, d.old_steps));
     drift(&d, 11);
     CHECK(sdfa_save(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
-    CHECK(sdfa_load(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK && info.sequence == 5 && info.steps == 12);
+    CHECK(sdfa_store_look(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_OK && info.sequence == 5 && info.steps == 12);
     for (uint32_t i = 0; i < d.f->flash.len; i++)
         d.f->bytes[i] ^= (uint8_t)(1u << (i % 8));
-    CHECK(sdfa_load(&d.n.s, &d.f->flash, &info) == SDFA_ERR_STORE_DAMAGED);
+    CHECK(sdfa_store_look(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_STORE_DAMAGED);
     CHECK(memcmp(d.n.tail, d.n.s.factory, d.n.tail_len) == 0 && info.sequence == 0);
-    CHECK(sdfa_save(&d.n.s, &d.f->flash) == SDFA_ERR_OK && sdfa_load(&d.n.s, &d.f->flash, NULL) == SDFA_ERR_OK);
+    CHECK(sdfa_save(&d.n.s, &d.f->flash) == SDFA_ERR_OK && sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
     discard(&d);
 }
 
@@ -154,7 +158,7 @@ static void noise(char **path) {
             CHECK(sdfa_format(&d.f->flash) == SDFA_ERR_OK && sdfa_save(&d.n.s, &d.f->flash) == SDFA_ERR_OK);
         for (uint32_t i = 0; i < 1 + round % 64; i++)
             d.f->bytes[sim_random(&random) % d.f->flash.len] ^= (uint8_t)sim_random(&random);
-        error = sdfa_load(&d.n.s, &d.f->flash, NULL);
+        error = sdfa_load(&d.n.s, &d.f->flash);
         CHECK(error == SDFA_ERR_OK || error == SDFA_ERR_STORE_EMPTY || error == SDFA_ERR_STORE_DAMAGED);
     }
     discard(&d);
@@ -165,12 +169,14 @@ static void lifetime(char **path) {
     struct net n = opened(path[0]);
     struct flash_sim *f = sim_new(1024, 256, 4, 0xff, 20);
     struct sdfa_stored info;
-    CHECK(sdfa_load(&n.s, &f->flash, &info) == SDFA_ERR_STORE_EMPTY && info.erases == 0 && info.saves_n > 0);
+    CHECK(sdfa_store_look(&n.s, &f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&n.s, &f->flash) == SDFA_ERR_STORE_EMPTY && info.erases == 0 && info.saves_n > 0);
     for (uint32_t i = 0; i < info.saves_n; i++)
         CHECK(sdfa_save(&n.s, &f->flash) == SDFA_ERR_OK);
     for (uint32_t i = 0; i < 4; i++)
         CHECK(f->wear[i] == 20);
-    CHECK(sdfa_load(&n.s, &f->flash, &info) == SDFA_ERR_OK && info.erases == 20 && info.free_n == 0);
+    CHECK(sdfa_store_look(&n.s, &f->flash, &info) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&n.s, &f->flash) == SDFA_ERR_OK && info.erases == 20 && info.free_n == 0);
     CHECK(info.sequence == info.saves_n);
     printf("%u\n", (unsigned)info.saves_n);
     unload(&n);
@@ -184,14 +190,14 @@ static void foreign(char **path) {
     uint8_t *before;
     CHECK(keep(&d, 0));
     before = copy(d.f->bytes, d.f->flash.len);
-    CHECK(sdfa_load(&other.s, &d.f->flash, NULL) == SDFA_ERR_STORE_MODEL);
+    CHECK(sdfa_load(&other.s, &d.f->flash) == SDFA_ERR_STORE_MODEL);
     CHECK(memcmp(other.tail, other.s.factory, other.tail_len) == 0);
     REFUSED(&other, sdfa_save(&other.s, &d.f->flash), SDFA_ERR_STORE_MODEL);
     REFUSED(&other, sdfa_forget(&other.s, &d.f->flash), SDFA_ERR_STORE_MODEL);
     CHECK(memcmp(before, d.f->bytes, d.f->flash.len) == 0);
     CHECK(sdfa_format(&d.f->flash) == SDFA_ERR_OK);
-    CHECK(sdfa_save(&other.s, &d.f->flash) == SDFA_ERR_OK && sdfa_load(&other.s, &d.f->flash, NULL) == SDFA_ERR_OK);
-    CHECK(sdfa_load(&d.n.s, &d.f->flash, NULL) == SDFA_ERR_STORE_MODEL);
+    CHECK(sdfa_save(&other.s, &d.f->flash) == SDFA_ERR_OK && sdfa_load(&other.s, &d.f->flash) == SDFA_ERR_OK);
+    CHECK(sdfa_load(&d.n.s, &d.f->flash) == SDFA_ERR_STORE_MODEL);
     free(before);
     unload(&other);
     discard(&d);
@@ -211,10 +217,10 @@ static void refusals(char **path) {
     struct flash_sim *f = sim_new(1024, 256, 4, 0xff, 20);
     struct sdfa_flash bad = f->flash;
     REFUSED(&frozen, sdfa_save(&frozen.s, &f->flash), SDFA_ERR_FROZEN);
-    REFUSED(&frozen, sdfa_load(&frozen.s, &f->flash, NULL), SDFA_ERR_FROZEN);
+    REFUSED(&frozen, sdfa_load(&frozen.s, &f->flash), SDFA_ERR_FROZEN);
     REFUSED(&frozen, sdfa_forget(&frozen.s, &f->flash), SDFA_ERR_FROZEN);
     bad.read = never;
-    REFUSED(&n, sdfa_load(&n.s, &bad, NULL), SDFA_ERR_FLASH);
+    REFUSED(&n, sdfa_load(&n.s, &bad), SDFA_ERR_FLASH);
     REFUSED(&n, sdfa_save(&n.s, &bad), SDFA_ERR_FLASH);
     for (uint32_t i = 0; i < 6; i++) {
         bad = f->flash;
@@ -222,7 +228,7 @@ static void refusals(char **path) {
         bad.sector_len = i == 3 ? 2 : i == 4 ? 64 : 256;
         bad.len = i == 4 ? 128 : i == 5 ? 300 : 1024;
         REFUSED(&n, sdfa_save(&n.s, &bad), SDFA_ERR_STORE_GEOMETRY);
-        REFUSED(&n, sdfa_load(&n.s, &bad, NULL), SDFA_ERR_STORE_GEOMETRY);
+        REFUSED(&n, sdfa_load(&n.s, &bad), SDFA_ERR_STORE_GEOMETRY);
     }
     CHECK(f->ops == 0);
     unload(&n);
