@@ -1,4 +1,4 @@
-/* Frames of the device link (SPEC.md 5). */
+/* Frames of the device link (SPEC.md 6). */
 #include "sdfa_frame.h"
 
 #include "sdfa_internal.h"

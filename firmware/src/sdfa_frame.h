@@ -1,4 +1,4 @@
-/* Frames of the device link (SPEC.md 5): a block of bytes with a checksum, found again in a stream that loses, changes,
+/* Frames of the device link (SPEC.md 6): a block of bytes with a checksum, found again in a stream that loses, changes,
  * doubles or inserts bytes. No I/O of its own: bytes in, bytes out.
  *
  * On the wire: body and its CRC-32 (little endian), coded so that no byte is zero (consistent overhead byte stuffing,

@@ -1,4 +1,4 @@
-/* Areas and records of the store: how they lie in flash and how they are written (SPEC.md 4). */
+/* Areas and records of the store: how they lie in flash and how they are written (SPEC.md 5). */
 #include "sdfa_journal.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Areas and records of the store (SPEC.md 4). Not for users. */
+/* Areas and records of the store (SPEC.md 5). Not for users. */
 #ifndef SDFA_JOURNAL_H
 #define SDFA_JOURNAL_H
 

@@ -1,4 +1,4 @@
-/* The device link: one request at a time (SPEC.md 5.2). What the requests do: sdfa_requests.c. */
+/* The device link: one request at a time (SPEC.md 6.2). What the requests do: sdfa_requests.c. */
 #include "sdfa_requests.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The device link (SPEC.md 5): a net that is run, taught, saved and read over any byte stream.
+/* The device link (SPEC.md 6): a net that is run, taught, saved and read over any byte stream.
  *
  *   static struct sdfa_link link = {.net = &net, .flash = &flash, .board = "nucleo_f446re"};
  *   for (;;) {

@@ -1,4 +1,4 @@
-/* What each request of the device link does (SPEC.md 5.3). */
+/* What each request of the device link does (SPEC.md 6.3). */
 #include "sdfa_requests.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Requests of the device link (SPEC.md 5.3). Not for users. */
+/* Requests of the device link (SPEC.md 6.3). Not for users. */
 #ifndef SDFA_REQUESTS_H
 #define SDFA_REQUESTS_H
 

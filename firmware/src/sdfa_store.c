@@ -1,4 +1,4 @@
-/* The store (SPEC.md 4): which record counts, and where the next one goes. How records are written: sdfa_journal.c. */
+/* The store (SPEC.md 5): which record counts, and where the next one goes. How records are written: sdfa_journal.c. */
 #include "sdfa_journal.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Learned weights in flash that survive a power cut at any moment (SPEC.md 4).
+/* Learned weights in flash that survive a power cut at any moment (SPEC.md 5).
  *
  *   sdfa_open(&net, ...);
  *   sdfa_load(&net, &flash);            what was saved last, else the factory weights

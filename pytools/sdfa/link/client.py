@@ -1,4 +1,4 @@
-"""The host's end of the device link: one request at a time, repeated until its reply comes (firmware/SPEC.md 5.2)."""
+"""The host's end of the device link: one request at a time, repeated until its reply comes (firmware/SPEC.md 6.2)."""
 
 from __future__ import annotations
 

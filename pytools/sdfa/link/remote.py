@@ -1,4 +1,4 @@
-"""A net on a device behind a link: run, taught, saved and read (firmware/SPEC.md 5.3)."""
+"""A net on a device behind a link: run, taught, saved and read (firmware/SPEC.md 6.3)."""
 
 from __future__ import annotations
 
