@@ -1,23 +1,33 @@
 /* Range checks on untrusted offsets and counts. */
 #include "sdfa_internal.h"
 
-int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
-    if (!sdfa_in_data(s, off, n, 1))
-        return 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (s->data[off + i] > 30 && s->data[off + i] < 256 - 31)
-            return 0;
-    return 1;
+#if SDFA_MVE
+
+/* The least of n multipliers, and the least and the greatest of n shifts, -128 .. 127. */
+static int scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
+    int32_t least = INT32_MAX, low = 127, high = -128;
+    __asm__("wlstp.32 lr, %[n], 2f\n"
+            "1:\n\t"
+            "vldrw.32 q0, [%[mult]], #16\n\t"
+            "vminv.s32 %[least], q0\n\t"
+            "letp lr, 1b\n"
+            "2:\n\t"
+            "wlstp.8 lr, %[n], 4f\n"
+            "3:\n\t"
+            "vldrb.8 q0, [%[shift]], #16\n\t"
+            "vminv.s8 %[low], q0\n\t"
+            "vmaxv.s8 %[high], q0\n\t"
+            "letp lr, 3b\n"
+            "4:"
+            : [mult] "+r"(mult), [shift] "+r"(shift), [least] "+r"(least), [low] "+r"(low), [high] "+r"(high)
+            : [n] "r"(n)
+            : "q0", "lr", "memory");
+    low = (int8_t)low;
+    high = (int8_t)high;
+    return flags & SDFA_LAYER_FAST ? least >= 1 << 30 && low >= -20 && high < 0 : least >= 0 && low >= -31 && high <= 30;
 }
 
-int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
-    if (!sdfa_in_data(s, off, n, 4))
-        return 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (sdfa_data_i32(s, off)[i] < 0)
-            return 0;
-    return 1;
-}
+#else
 
 /* Not 0: a multiplier is negative, or a shift outside -31 .. 30. */
 static uint32_t odd_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
@@ -46,17 +56,26 @@ static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t
     return odd;
 }
 
-int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    if (!sdfa_in_data(s, mult, n, 4) || !sdfa_in_data(s, shift, n, 1))
-        return 0;
-    if (flags & SDFA_LAYER_FAST)
-        return !slow_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
-    return !odd_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+static int scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
+    return !(flags & SDFA_LAYER_FAST ? slow_channels(mult, shift, n) : odd_channels(mult, shift, n));
 }
 
-int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1) {
-    const struct sdfa_tensor *a = sdfa_tensor_at(s, op->in), *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0),
-                             *t = sdfa_tensor_at(s, op->out);
+#endif
+
+int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
+    return ((mult | shift) & 3u) == 0 && sdfa_items_in(mult, n, 4, s->data_len) &&
+           sdfa_items_in(shift, n, 1, s->data_len) && scales_fit(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n, flags);
+}
+
+int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k, uint32_t whole,
+                 uint32_t flags) {
+    uint64_t len = (uint64_t)n * k;
+    return ((p->weights | p->bias) & 3u) == 0 && len >> 32 == 0 && sdfa_in_range(p->weights, (uint32_t)len, whole) &&
+           sdfa_items_in(p->bias, n, 4, whole) && sdfa_scales_ok(s, p->mult, p->shift, n, flags);
+}
+
+int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *a, uint32_t in1, const struct sdfa_tensor *t) {
+    const struct sdfa_tensor *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0);
     return in1 < s->tensor_n && a->h == t->h && a->w == t->w && a->c == t->c && b->h == t->h && b->w == t->w &&
            b->c == t->c;
 }

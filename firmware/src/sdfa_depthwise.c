@@ -1,13 +1,13 @@
 /* DEPTHWISE (SPEC.md 2.2). */
 #include "sdfa_depthwise.h"
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
-    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
-    if (!sdfa_window_ok(s, p) || (p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) || out->c % in->c ||
-        !sdfa_in_data(s, p->weights, (uint32_t)p->kh * p->kw, out->c))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    uint32_t cells = (uint32_t)p->kh * p->kw;
+    return !(p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) && out->c % in->c == 0 &&
+           sdfa_window_ok(s, p, in, out, sdfa_mul(cells, in->c)) &&
+           sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, out->c, cells, s->data_len, p->flags);
 }
 
 static int32_t dot_column(int32_t start, const int8_t *w, uint32_t w_step, const int8_t *x, uint32_t x_step,

@@ -11,10 +11,12 @@ typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
 typedef uint32_t SDFA_ALIAS sdfa_u32;
 
-/* One operation. check: everything that run relies on, SDFA_ERR_OK or SDFA_ERR_OP; run cannot fail. */
+/* One operation. check: whether all is sound that run relies on, for a record whose tensors are in and out; run cannot
+ * fail. */
 struct sdfa_kernel {
     uint16_t kind, len;
-    int (*check)(const struct sdfa *s, const struct sdfa_op *op);
+    int (*check)(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out);
     void (*run)(const struct sdfa *s, const struct sdfa_op *op);
 };
 
@@ -98,17 +100,17 @@ static inline uint32_t sdfa_mul(uint32_t a, uint32_t b) { /* a * b, or UINT32_MA
     uint64_t product = (uint64_t)a * b;
     return product >> 32 ? UINT32_MAX : (uint32_t)product;
 }
+static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* size: 1, 2, 4 ... */
+    return off <= whole && n <= (whole - off) / size;
+}
 static inline int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole) {
-    return (uint64_t)off + len <= whole;
+    return sdfa_items_in(off, len, 1, whole);
 }
-static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* 4-aligned */
-    return (off & 3u) == 0 && (uint64_t)n * size + off <= whole;
+static inline int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) { /* 4-aligned */
+    return (off & 3u) == 0 && sdfa_items_in(off, n, size, s->data_len);
 }
-static inline int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
-    return sdfa_items_in(off, n, size, s->data_len);
-}
-static inline int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
-    return sdfa_items_in(off, n, size, s->arena_len);
+static inline int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) { /* 4-aligned */
+    return (off & 3u) == 0 && sdfa_items_in(off, n, size, s->arena_len);
 }
 static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
     return lo >= -128 && lo <= hi && hi <= 127;
@@ -116,12 +118,22 @@ static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
 static inline int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
     return a >= b ? a - b >= b_len : b - a >= a_len;
 }
-int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n); /* n shifts in DATA, each in -31 .. 30 */
-int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n);  /* n multipliers in DATA, none negative */
-int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
-int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1); /* both inputs and the output */
+/* n multipliers and shifts in DATA: as SPEC.md 1.4 asks, and of a record with SDFA_LAYER_FAST what that flag says. */
+int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
+/* The same, and that the record's n rows of weights, k bytes each, and biases lie inside the first `whole` bytes of
+ * where they are. */
+int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k, uint32_t whole,
+                 uint32_t flags);
+/* Both inputs and the output have one shape. */
+int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *in, uint32_t in1, const struct sdfa_tensor *out);
 
-const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind); /* NULL: not linked */
+/* The kernel of a kind; NULL if it is not linked. */
+const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, uint32_t kind);
+static inline const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
+    if (kind - 1u < kernels->op_n && kernels->op[kind - 1u]->kind == kind) /* where all of them stand in order */
+        return kernels->op[kind - 1u];
+    return sdfa_search_kernel(kernels, kind);
+}
 
 /* Learning (sdfa_learning.c). The whole learning section, for both losses, and the rate in force. */
 int sdfa_check_learning(const struct sdfa *s, uint32_t len);

@@ -1,8 +1,6 @@
 /* CRC-32 of an image (SPEC.md 1.1). Apart from sdfa_bind, so that its table is not linked where nothing uses it. */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 /* Of each byte, polynomial 0xedb88320. */
 static const uint32_t table[256] = {
     0x00000000, 0x77073096, 0xee0e612c, 0x990951ba, 0x076dc419, 0x706af48f, 0xe963a535, 0x9e6495a3, 0x0edb8832,
@@ -66,7 +64,6 @@ int sdfa_open(struct sdfa *s, const void *image, size_t image_len, const struct 
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
     int error = SDFA_ERR_ALIGN;
-    memset(s, 0, sizeof *s);
     if ((((uintptr_t)image | (uintptr_t)arena | (uintptr_t)tail) & 3u) == 0)
         error = sdfa_check_header(image, image_len);
     if (!error && h->crc32 != crc32((const uint8_t *)image + 8, h->image_len - 8))
