@@ -3,28 +3,29 @@
 
 #if SDFA_MVE
 
-/* The least of n multipliers, and the least and the greatest of n shifts, -128 .. 127. */
-static int scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
-    int32_t least = INT32_MAX, low = 127, high = -128;
-    __asm__("wlstp.32 lr, %[n], 2f\n"
+/* Sixteen channels at a time: the least of the upper bytes of the multipliers, and the least and the greatest shift. */
+int sdfa_scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
+    const int8_t *upper = (const int8_t *)mult + 3;
+    int32_t least = 127, low = 127, high = -128;
+    uint32_t step = 0;
+    __asm__("vidup.u8 q1, %[step], #4\n\t"
+            "wlstp.8 lr, %[n], 2f\n"
             "1:\n\t"
-            "vldrw.32 q0, [%[mult]], #16\n\t"
-            "vminv.s32 %[least], q0\n\t"
+            "vldrb.u8 q0, [%[upper], q1]\n\t"
+            "vldrb.8 q2, [%[shift]], #16\n\t"
+            "vminv.s8 %[least], q0\n\t"
+            "vminv.s8 %[low], q2\n\t"
+            "vmaxv.s8 %[high], q2\n\t"
+            "adds %[upper], #64\n\t"
             "letp lr, 1b\n"
-            "2:\n\t"
-            "wlstp.8 lr, %[n], 4f\n"
-            "3:\n\t"
-            "vldrb.8 q0, [%[shift]], #16\n\t"
-            "vminv.s8 %[low], q0\n\t"
-            "vmaxv.s8 %[high], q0\n\t"
-            "letp lr, 3b\n"
-            "4:"
-            : [mult] "+r"(mult), [shift] "+r"(shift), [least] "+r"(least), [low] "+r"(low), [high] "+r"(high)
+            "2:"
+            : [upper] "+r"(upper), [shift] "+r"(shift), [step] "+Te"(step), [least] "+l"(least), [low] "+l"(low),
+              [high] "+l"(high)
             : [n] "r"(n)
-            : "q0", "lr", "memory");
-    low = (int8_t)low;
-    high = (int8_t)high;
-    return flags & SDFA_LAYER_FAST ? least >= 1 << 30 && low >= -20 && high < 0 : least >= 0 && low >= -31 && high <= 30;
+            : "q0", "q1", "q2", "lr", "cc", "memory");
+    if (flags & SDFA_LAYER_FAST)
+        return (int8_t)least >= 0x40 && (int8_t)low >= -20 && (int8_t)high < 0;
+    return (int8_t)least >= 0 && (int8_t)low >= -31 && (int8_t)high <= 30;
 }
 
 #else
@@ -56,23 +57,11 @@ static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t
     return odd;
 }
 
-static int scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
+int sdfa_scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags) {
     return !(flags & SDFA_LAYER_FAST ? slow_channels(mult, shift, n) : odd_channels(mult, shift, n));
 }
 
 #endif
-
-int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    return ((mult | shift) & 3u) == 0 && sdfa_items_in(mult, n, 4, s->data_len) &&
-           sdfa_items_in(shift, n, 1, s->data_len) && scales_fit(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n, flags);
-}
-
-int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k, uint32_t whole,
-                 uint32_t flags) {
-    uint64_t len = (uint64_t)n * k;
-    return ((p->weights | p->bias) & 3u) == 0 && len >> 32 == 0 && sdfa_in_range(p->weights, (uint32_t)len, whole) &&
-           sdfa_items_in(p->bias, n, 4, whole) && sdfa_scales_ok(s, p->mult, p->shift, n, flags);
-}
 
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *a, uint32_t in1, const struct sdfa_tensor *t) {
     const struct sdfa_tensor *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0);

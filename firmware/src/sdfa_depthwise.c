@@ -3,11 +3,9 @@
 
 static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
                  const struct sdfa_tensor *out) {
-    const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
-    uint32_t cells = (uint32_t)p->kh * p->kw;
-    return !(p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) && out->c % in->c == 0 &&
-           sdfa_window_ok(s, p, in, out, sdfa_mul(cells, in->c)) &&
-           sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, out->c, cells, s->data_len, p->flags);
+    if ((((const struct sdfa_conv_op *)op)->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) || out->c % in->c)
+        return 0;
+    return sdfa_window_ok(s, op, in, out);
 }
 
 static int32_t dot_column(int32_t start, const int8_t *w, uint32_t w_step, const int8_t *x, uint32_t x_step,

@@ -118,12 +118,23 @@ static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
 static inline int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
     return a >= b ? a - b >= b_len : b - a >= a_len;
 }
-/* n multipliers and shifts in DATA: as SPEC.md 1.4 asks, and of a record with SDFA_LAYER_FAST what that flag says. */
-int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
-/* The same, and that the record's n rows of weights, k bytes each, and biases lie inside the first `whole` bytes of
- * where they are. */
-int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k, uint32_t whole,
-                 uint32_t flags);
+/* n multipliers and shifts are as SPEC.md 1.4 asks, and with SDFA_LAYER_FAST in flags as that says. */
+int sdfa_scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags);
+/* The same, and they stand in DATA. */
+static inline int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
+    if (((mult | shift) & 3u) || !sdfa_items_in(mult, n, 4, s->data_len) || !sdfa_items_in(shift, n, 1, s->data_len))
+        return 0;
+    return sdfa_scales_fit(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n, flags);
+}
+/* The same, and the record's n rows of weights, k bytes each, and biases stand in a block of `whole` bytes. */
+static inline int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k,
+                               uint32_t whole, uint32_t flags) {
+    uint64_t len = (uint64_t)n * k;
+    if (((p->weights | p->bias) & 3u) || len >> 32 || !sdfa_in_range(p->weights, (uint32_t)len, whole) ||
+        !sdfa_items_in(p->bias, n, 4, whole))
+        return 0;
+    return sdfa_scales_ok(s, p->mult, p->shift, n, flags);
+}
 /* Both inputs and the output have one shape. */
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *in, uint32_t in1, const struct sdfa_tensor *out);
 

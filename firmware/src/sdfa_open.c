@@ -17,61 +17,66 @@ int sdfa_check_header(const void *image, size_t image_len) {
     return SDFA_ERR_OK;
 }
 
-/* The known sections. */
-enum { TENSORS, OPS, DATA, TAIL, LEARNING, LEARNED, SECTION_N };
+/* The known sections: each has a slot, as the lower halves of the last letters of their tags differ. */
+#define SLOT(tag) ((tag) >> 24 & 15u)
+enum {
+    TENSORS = SLOT(SDFA_TAG_TENSORS),
+    OPS = SLOT(SDFA_TAG_OPS),
+    DATA = SLOT(SDFA_TAG_DATA),
+    TAIL = SLOT(SDFA_TAG_TAIL),
+    LEARNING = SLOT(SDFA_TAG_LEARNING),
+    LEARNED = SLOT(SDFA_TAG_LEARNED),
+    SLOT_N = 16
+};
+static const uint32_t tags[SLOT_N] = {
+    [TENSORS] = SDFA_TAG_TENSORS, [OPS] = SDFA_TAG_OPS,           [DATA] = SDFA_TAG_DATA,
+    [TAIL] = SDFA_TAG_TAIL,       [LEARNING] = SDFA_TAG_LEARNING, [LEARNED] = SDFA_TAG_LEARNED,
+};
 
-/* SECTION_N for an unknown tag. */
-static uint32_t slot_of(uint32_t tag) {
-    switch (tag) {
-    case SDFA_TAG_TENSORS:
-        return TENSORS;
-    case SDFA_TAG_OPS:
-        return OPS;
-    case SDFA_TAG_DATA:
-        return DATA;
-    case SDFA_TAG_TAIL:
-        return TAIL;
-    case SDFA_TAG_LEARNING:
-        return LEARNING;
-    case SDFA_TAG_LEARNED:
-        return LEARNED;
-    default:
-        return SECTION_N;
-    }
+/* found: bit n is set when there is a section of slot n, at[n]. */
+struct sections {
+    uint32_t found;
+    const struct sdfa_section *at[SLOT_N];
+};
+
+static int has(const struct sections *t, uint32_t slot) {
+    return (t->found >> slot & 1u) != 0;
 }
 
-/* Stands for a section that is absent. */
-static const struct sdfa_section none;
+static int sections_ok(const struct sections *t, const struct sdfa_header *h) {
+    uint32_t needed = 1u << TENSORS | 1u << OPS | 1u << DATA;
+    if (h->tail_len)
+        needed |= 1u << TAIL | 1u << LEARNING;
+    return (t->found & needed) == needed &&
+           (has(t, TAIL) ? t->at[TAIL]->len == h->tail_len : h->tail_len == 0);
+}
 
-/* t: the entry of each known section. */
-static int find_sections(const struct sdfa_section **t, const struct sdfa_header *h) {
-    const struct sdfa_section *e = (const struct sdfa_section *)(const void *)(h + 1), *end = e + h->section_n;
-    for (uint32_t i = 0; i < SECTION_N; i++)
-        t[i] = &none;
+static int find_sections(struct sections *t, const struct sdfa_header *h) {
+    const struct sdfa_section *e = (const struct sdfa_section *)(const void *)(h + 1);
+    uint32_t found = 0;
     if (!sdfa_items_in(sizeof *h, h->section_n, sizeof *e, h->image_len))
         return SDFA_ERR_SECTION;
-    for (; e != end; e++) {
-        uint32_t slot = slot_of(e->tag);
+    for (uint32_t n = h->section_n; n; n--, e++) {
+        uint32_t slot = SLOT(e->tag);
         if ((e->off & 15u) || !sdfa_in_range(e->off, e->len, h->image_len))
             return SDFA_ERR_SECTION;
-        if (slot == SECTION_N)
+        if (e->tag != tags[slot])
             continue;
-        if (t[slot] != &none)
+        if (found >> slot & 1u)
             return SDFA_ERR_SECTION;
-        t[slot] = e;
+        found |= 1u << slot;
+        t->at[slot] = e;
     }
-    if (t[TENSORS] == &none || t[OPS] == &none || t[DATA] == &none || t[TAIL]->len != h->tail_len ||
-        (h->tail_len && t[LEARNING] == &none))
-        return SDFA_ERR_SECTION;
-    return SDFA_ERR_OK;
+    t->found = found;
+    return sections_ok(t, h) ? SDFA_ERR_OK : SDFA_ERR_SECTION;
 }
 
 static int check_tensors(const struct sdfa *s, uint32_t len) {
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0), *end = t + s->tensor_n;
+    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
     uint32_t odd = 0;
     if (s->tensor_n == 0 || len != s->tensor_n * sizeof *t || s->input >= s->tensor_n || s->output >= s->tensor_n)
         return SDFA_ERR_TENSOR;
-    for (; t != end; t++) {
+    for (uint32_t n = s->tensor_n; n; n--, t++) {
         uint64_t behind = (uint64_t)((uint32_t)t->h * t->w) * t->c + t->off;
         if ((uint32_t)behind > s->arena_len || (uint32_t)behind == t->off) /* empty */
             return SDFA_ERR_TENSOR;
@@ -87,30 +92,28 @@ const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels,
     return NULL;
 }
 
-static int check_op(const struct sdfa *s, const struct sdfa_op *op) {
-    const struct sdfa_kernel *kernel = sdfa_find_kernel(s->kernels, op->kind);
-    if (!kernel)
-        return SDFA_ERR_KERNEL;
-    if (op->len != kernel->len || op->in >= s->tensor_n || op->out >= s->tensor_n ||
-        !kernel->check(s, op, sdfa_tensor_at(s, op->in), sdfa_tensor_at(s, op->out)))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
-}
-
-/* Lengths of kernels are multiples of 4. */
 static int check_ops(const struct sdfa *s) {
+    const struct sdfa_kernels *kernels = s->kernels;
+    const struct sdfa_tensor *tensors = sdfa_tensor_at(s, 0);
     const uint8_t *at = s->ops;
-    uint32_t left = s->ops_len;
+    uint32_t left = s->ops_len, tensor_n = s->tensor_n;
     for (uint32_t n = s->op_n; n; n--) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
-        int error;
-        if (left < sizeof *op || left < op->len)
+        const struct sdfa_kernel *kernel;
+        uint32_t len;
+        if (left < sizeof *op)
             return SDFA_ERR_OP;
-        error = check_op(s, op);
-        if (error)
-            return error;
-        left -= op->len;
-        at += op->len;
+        len = op->len;
+        if (left < len)
+            return SDFA_ERR_OP;
+        left -= len;
+        at += len;
+        kernel = sdfa_find_kernel(kernels, op->kind);
+        if (!kernel)
+            return SDFA_ERR_KERNEL;
+        if (len != kernel->len || op->in >= tensor_n || op->out >= tensor_n ||
+            !kernel->check(s, op, tensors + op->in, tensors + op->out))
+            return SDFA_ERR_OP;
     }
     return left ? SDFA_ERR_OP : SDFA_ERR_OK;
 }
@@ -124,22 +127,29 @@ static void clear(struct sdfa *s) {
     n->steps = n->correct = n->saturated_weights = n->saturated_activations = n->saturated_logits = 0;
 }
 
-static void bind(struct sdfa *s, const struct sdfa_header *h, const struct sdfa_section *const *t) {
+/* An image that does not learn has no tail. */
+static void bind_tail(struct sdfa *s, const uint8_t *image, const struct sections *t) {
+    s->learning = image + t->at[LEARNING]->off;
+    s->factory = image + t->at[TAIL]->off;
+    s->tail = has(t, LEARNED) ? image + t->at[LEARNED]->off + sizeof(struct sdfa_learned) : s->factory;
+}
+
+static void bind(struct sdfa *s, const struct sdfa_header *h, const struct sections *t) {
     const uint8_t *image = (const uint8_t *)h;
-    s->data = image + t[DATA]->off;
-    s->data_len = t[DATA]->len;
-    s->ops = image + t[OPS]->off;
-    s->ops_len = t[OPS]->len;
-    s->tensors = image + t[TENSORS]->off;
-    s->learning = image + t[LEARNING]->off;
-    s->factory = image + t[TAIL]->off;
-    s->tail = t[LEARNED] == &none ? s->factory : image + t[LEARNED]->off + sizeof(struct sdfa_learned);
+    s->data = image + t->at[DATA]->off;
+    s->data_len = t->at[DATA]->len;
+    s->ops = image + t->at[OPS]->off;
+    s->ops_len = t->at[OPS]->len;
+    s->tensors = image + t->at[TENSORS]->off;
+    s->learning = s->factory = s->tail = NULL;
     s->tail_len = h->tail_len;
     s->arena_len = h->arena_len;
     s->op_n = h->op_n;
     s->tensor_n = h->tensor_n;
     s->input = h->input;
     s->output = h->output;
+    if (s->tail_len)
+        bind_tail(s, image, t);
 }
 
 static int check_memory(const struct sdfa *s, size_t arena_len, const void *tail, size_t tail_len) {
@@ -151,8 +161,10 @@ static int check_memory(const struct sdfa *s, size_t arena_len, const void *tail
 }
 
 /* Learning settings: the learned ones when there are any. The section is only read by a build that links its loss. */
-static int bind_learning(struct sdfa *s, uint32_t len, const struct sdfa_learned *learned) {
+static int bind_learning(struct sdfa *s, const struct sections *t) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
+    const struct sdfa_learned *learned = has(t, LEARNED) ? (const void *)(s->tail - sizeof *learned) : NULL;
+    uint32_t len = t->at[LEARNING]->len;
     int error;
     if (len < sizeof *g || g->loss > SDFA_LOSS_MSE)
         return SDFA_ERR_LEARNING;
@@ -167,41 +179,37 @@ static int bind_learning(struct sdfa *s, uint32_t len, const struct sdfa_learned
     return error;
 }
 
-static int open_sections(struct sdfa *s, const struct sdfa_section *const *t) {
-    const struct sdfa_learned *learned = NULL;
-    int error = check_tensors(s, t[TENSORS]->len);
+static int open_sections(struct sdfa *s, const struct sections *t) {
+    int error = check_tensors(s, t->at[TENSORS]->len);
     if (!error)
         error = check_ops(s);
-    if (!error && t[LEARNED] != &none) {
-        learned = (const struct sdfa_learned *)(const void *)(s->tail - sizeof *learned);
-        if (t[LEARNED]->len - sizeof *learned != s->tail_len)
-            error = SDFA_ERR_LEARNING;
-    }
+    if (!error && has(t, LEARNED) && t->at[LEARNED]->len - sizeof(struct sdfa_learned) != s->tail_len)
+        error = SDFA_ERR_LEARNING;
     if (!error && s->tail_len)
-        error = bind_learning(s, t[LEARNING]->len, learned);
+        error = bind_learning(s, t);
     return error;
 }
 
 int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
-    const struct sdfa_section *t[SECTION_N];
+    struct sections t;
     int error;
     if (((uintptr_t)image | (uintptr_t)arena | (uintptr_t)tail) & 3u)
         return SDFA_ERR_ALIGN;
     error = sdfa_check_header(image, image_len);
     if (!error)
-        error = find_sections(t, h);
+        error = find_sections(&t, h);
     if (error)
         return error;
     clear(s);
-    bind(s, h, t);
+    bind(s, h, &t);
     s->kernels = kernels;
     s->arena = arena;
     s->tail_ram = s->tail_len ? tail : NULL;
     error = check_memory(s, arena_len, tail, tail_len);
     if (!error)
-        error = open_sections(s, t);
+        error = open_sections(s, &t);
     if (error)
         return error;
     s->input_len = sdfa_tensor_len(sdfa_tensor_at(s, s->input));
