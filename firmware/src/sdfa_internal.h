@@ -95,13 +95,17 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 /* All that the header says, but the CRC-32 (sdfa_open.c). */
 int sdfa_check_header(const void *image, size_t image_len);
 
-/* Checks for sdfa_bind (sdfa_check.c): all return 1 when the range is sound. */
+/* Checks for sdfa_bind (sdfa_check.c). Of all tensors, the section's length being len, and of all operations. */
+int sdfa_check_tensors(const struct sdfa *s, uint32_t len);
+int sdfa_check_ops(const struct sdfa *s);
+
+/* Parts of them: all return 1 when the range is sound. */
 static inline uint32_t sdfa_mul(uint32_t a, uint32_t b) { /* a * b, or UINT32_MAX when that does not fit */
     uint64_t product = (uint64_t)a * b;
     return product >> 32 ? UINT32_MAX : (uint32_t)product;
 }
 static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* size: 1, 2, 4 ... */
-    return off <= whole && n <= (whole - off) / size;
+    return n <= whole / size && off <= whole - n * size;
 }
 static inline int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole) {
     return sdfa_items_in(off, len, 1, whole);
@@ -118,20 +122,25 @@ static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
 static inline int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
     return a >= b ? a - b >= b_len : b - a >= a_len;
 }
-/* n multipliers and shifts are as SPEC.md 1.4 asks, and with SDFA_LAYER_FAST in flags as that says. */
-int sdfa_scales_fit(const int32_t *mult, const int8_t *shift, uint32_t n, uint32_t flags);
-/* The same, and they stand in DATA. */
+/* No multiplier is negative, and each shift is in -31 .. 30. */
+int sdfa_scales_any(const int32_t *mult, const int8_t *shift, uint32_t n);
+/* sdfa_requantize_fast may be used: no multiplier is below 2^30, and each shift is in -20 .. -1. With a smaller one, an
+ * accumulator of 2^30 would not saturate the output. */
+int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n);
+/* The one that flags ask for, of scales that stand in DATA. */
 static inline int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
     if (((mult | shift) & 3u) || !sdfa_items_in(mult, n, 4, s->data_len) || !sdfa_items_in(shift, n, 1, s->data_len))
         return 0;
-    return sdfa_scales_fit(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n, flags);
+    if (flags & SDFA_LAYER_FAST)
+        return sdfa_scales_fast(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+    return sdfa_scales_any(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
 }
 /* The same, and the record's n rows of weights, k bytes each, and biases stand in a block of `whole` bytes. */
 static inline int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k,
                                uint32_t whole, uint32_t flags) {
     uint64_t len = (uint64_t)n * k;
-    if (((p->weights | p->bias) & 3u) || len >> 32 || !sdfa_in_range(p->weights, (uint32_t)len, whole) ||
-        !sdfa_items_in(p->bias, n, 4, whole))
+    if (((p->weights | p->bias | p->mult | p->shift) & 3u) || len >> 32 ||
+        !sdfa_in_range(p->weights, (uint32_t)len, whole) || !sdfa_items_in(p->bias, n, 4, whole))
         return 0;
     return sdfa_scales_ok(s, p->mult, p->shift, n, flags);
 }
@@ -141,8 +150,9 @@ int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *in, uint32_
 /* The kernel of a kind; NULL if it is not linked. */
 const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, uint32_t kind);
 static inline const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
-    if (kind - 1u < kernels->op_n && kernels->op[kind - 1u]->kind == kind) /* where all of them stand in order */
-        return kernels->op[kind - 1u];
+    uint32_t i = kind - 1u;
+    if (SDFA_LIKELY(i < kernels->op_n && kernels->op[i]->kind == kind)) /* where all of them stand in order */
+        return kernels->op[i];
     return sdfa_search_kernel(kernels, kind);
 }
 

@@ -71,53 +71,6 @@ static int find_sections(struct sections *t, const struct sdfa_header *h) {
     return sections_ok(t, h) ? SDFA_ERR_OK : SDFA_ERR_SECTION;
 }
 
-static int check_tensors(const struct sdfa *s, uint32_t len) {
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
-    uint32_t odd = 0;
-    if (s->tensor_n == 0 || len != s->tensor_n * sizeof *t || s->input >= s->tensor_n || s->output >= s->tensor_n)
-        return SDFA_ERR_TENSOR;
-    for (uint32_t n = s->tensor_n; n; n--, t++) {
-        uint64_t behind = (uint64_t)((uint32_t)t->h * t->w) * t->c + t->off;
-        if ((uint32_t)behind > s->arena_len || (uint32_t)behind == t->off) /* empty */
-            return SDFA_ERR_TENSOR;
-        odd |= (uint32_t)(behind >> 32) | t->off << 30 | (uint32_t)(t->zero_point + 128) >> 8;
-    }
-    return odd ? SDFA_ERR_TENSOR : SDFA_ERR_OK;
-}
-
-const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
-    for (uint32_t i = 0; i < kernels->op_n; i++)
-        if (kernels->op[i]->kind == kind)
-            return kernels->op[i];
-    return NULL;
-}
-
-static int check_ops(const struct sdfa *s) {
-    const struct sdfa_kernels *kernels = s->kernels;
-    const struct sdfa_tensor *tensors = sdfa_tensor_at(s, 0);
-    const uint8_t *at = s->ops;
-    uint32_t left = s->ops_len, tensor_n = s->tensor_n;
-    for (uint32_t n = s->op_n; n; n--) {
-        const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
-        const struct sdfa_kernel *kernel;
-        uint32_t len;
-        if (left < sizeof *op)
-            return SDFA_ERR_OP;
-        len = op->len;
-        if (left < len)
-            return SDFA_ERR_OP;
-        left -= len;
-        at += len;
-        kernel = sdfa_find_kernel(kernels, op->kind);
-        if (!kernel)
-            return SDFA_ERR_KERNEL;
-        if (len != kernel->len || op->in >= tensor_n || op->out >= tensor_n ||
-            !kernel->check(s, op, tensors + op->in, tensors + op->out))
-            return SDFA_ERR_OP;
-    }
-    return left ? SDFA_ERR_OP : SDFA_ERR_OK;
-}
-
 /* What may change before anything has been learned. */
 static void clear(struct sdfa *s) {
     struct sdfa_stats *n = &s->stats;
@@ -180,9 +133,9 @@ static int bind_learning(struct sdfa *s, const struct sections *t) {
 }
 
 static int open_sections(struct sdfa *s, const struct sections *t) {
-    int error = check_tensors(s, t->at[TENSORS]->len);
+    int error = sdfa_check_tensors(s, t->at[TENSORS]->len);
     if (!error)
-        error = check_ops(s);
+        error = sdfa_check_ops(s);
     if (!error && has(t, LEARNED) && t->at[LEARNED]->len - sizeof(struct sdfa_learned) != s->tail_len)
         error = SDFA_ERR_LEARNING;
     if (!error && s->tail_len)
