@@ -1,36 +1,52 @@
 /* Checks of untrusted records and of what they point to. */
 #include "sdfa_internal.h"
 
-int sdfa_check_tensors(const struct sdfa *s, uint32_t len) {
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
+#if !SDFA_MVE
+
+int sdfa_tensors_ok(const struct sdfa_tensor *t, uint32_t n, uint32_t arena_len) {
     uint32_t high = 0, off = 0, zero_point = 0;
-    if (s->tensor_n == 0 || len != s->tensor_n * sizeof *t || s->input >= s->tensor_n || s->output >= s->tensor_n)
-        return SDFA_ERR_TENSOR;
-    for (uint32_t n = s->tensor_n; n; n--, t++) {
+    for (; n; n--, t++) {
         uint64_t behind = (uint64_t)((uint32_t)t->h * t->w) * t->c + t->off;
-        if ((uint32_t)behind > s->arena_len || (uint32_t)behind == t->off) /* empty */
-            return SDFA_ERR_TENSOR;
+        if ((uint32_t)behind > arena_len || (uint32_t)behind == t->off) /* empty */
+            return 0;
         high |= (uint32_t)(behind >> 32);
         off |= t->off;
         zero_point |= (uint32_t)(t->zero_point + 128);
     }
-    return high || (off & 3u) || zero_point > 255 ? SDFA_ERR_TENSOR : SDFA_ERR_OK;
+    return !high && (off & 3u) == 0 && zero_point <= 255;
 }
 
-const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
+#endif
+
+int sdfa_check_tensors(const struct sdfa *s, uint32_t len) {
+    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
+    if (s->tensor_n == 0 || len != s->tensor_n * sizeof *t || s->input >= s->tensor_n || s->output >= s->tensor_n ||
+        !sdfa_tensors_ok(t, s->tensor_n, s->arena_len))
+        return SDFA_ERR_TENSOR;
+    return SDFA_ERR_OK;
+}
+
+const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
     for (uint32_t i = 0; i < kernels->op_n; i++)
-        if (kernels->op[i]->kind == kind)
+        if (sdfa_fits(kernels->op[i], op))
             return kernels->op[i];
     return NULL;
 }
 
+/* Of a record that has no kernel: its length is wrong, or its kind. */
+static int no_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
+    for (uint32_t i = 0; i < kernels->op_n; i++)
+        if (kernels->op[i]->kind == op->kind)
+            return SDFA_ERR_OP;
+    return op->len & 3u ? SDFA_ERR_OP : SDFA_ERR_KERNEL;
+}
+
 static int check_op(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_kernels *kernels,
                     const struct sdfa_tensor *tensors, uint32_t tensor_n) {
-    const struct sdfa_kernel *kernel = sdfa_find_kernel(kernels, op->kind);
+    const struct sdfa_kernel *kernel = sdfa_find_kernel(kernels, op);
     if (!kernel)
-        return SDFA_ERR_KERNEL;
-    if (op->len != kernel->len || op->in >= tensor_n || op->out >= tensor_n ||
-        !kernel->check(s, op, tensors + op->in, tensors + op->out))
+        return no_kernel(kernels, op);
+    if (op->in >= tensor_n || op->out >= tensor_n || !kernel->check(s, op, tensors + op->in, tensors + op->out))
         return SDFA_ERR_OP;
     return SDFA_ERR_OK;
 }
@@ -61,28 +77,7 @@ int sdfa_scales_any(const int32_t *mult, const int8_t *shift, uint32_t n) {
     return odd == 0;
 }
 
-#if SDFA_MVE
-
-/* Sixteen channels at a time: the least of the upper bytes of the multipliers, and of the shifts, -1 being the greatest. */
-int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n) {
-    uint32_t upper = 3, least = 127, low = 255;
-    __asm__("vidup.u8 q1, %[upper], #4\n\t"
-            "wlstp.8 lr, %[n], 2f\n"
-            "1:\n\t"
-            "vldrb.u8 q0, [%[mult], q1]\n\t"
-            "vldrb.8 q2, [%[shift]], #16\n\t"
-            "vminv.s8 %[least], q0\n\t"
-            "vminv.u8 %[low], q2\n\t"
-            "adds %[mult], #64\n\t"
-            "letp lr, 1b\n"
-            "2:"
-            : [mult] "+r"(mult), [shift] "+r"(shift), [upper] "+Te"(upper), [least] "+r"(least), [low] "+r"(low)
-            : [n] "r"(n)
-            : "q0", "q1", "q2", "lr", "cc", "memory");
-    return (int8_t)least >= 0x40 && (uint8_t)low >= 256 - 20;
-}
-
-#else
+#if !SDFA_MVE
 
 /* Four channels at a time. */
 int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n) {

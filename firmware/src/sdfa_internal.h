@@ -98,6 +98,8 @@ int sdfa_check_header(const void *image, size_t image_len);
 /* Checks for sdfa_bind (sdfa_check.c). Of all tensors, the section's length being len, and of all operations. */
 int sdfa_check_tensors(const struct sdfa *s, uint32_t len);
 int sdfa_check_ops(const struct sdfa *s);
+/* Each of n tensors: no dimension is 0, it lies inside the arena at a multiple of 4, its zero point is an int8. */
+int sdfa_tensors_ok(const struct sdfa_tensor *t, uint32_t n, uint32_t arena_len);
 
 /* Parts of them: all return 1 when the range is sound. */
 static inline uint32_t sdfa_mul(uint32_t a, uint32_t b) { /* a * b, or UINT32_MAX when that does not fit */
@@ -127,9 +129,9 @@ int sdfa_scales_any(const int32_t *mult, const int8_t *shift, uint32_t n);
 /* sdfa_requantize_fast may be used: no multiplier is below 2^30, and each shift is in -20 .. -1. With a smaller one, an
  * accumulator of 2^30 would not saturate the output. */
 int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n);
-/* The one that flags ask for, of scales that stand in DATA. */
+/* The one that flags ask for, of scales that stand in DATA; mult and shift are multiples of 4. */
 static inline int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    if (((mult | shift) & 3u) || !sdfa_items_in(mult, n, 4, s->data_len) || !sdfa_items_in(shift, n, 1, s->data_len))
+    if (!sdfa_items_in(mult, n, 4, s->data_len) || !sdfa_items_in(shift, n, 1, s->data_len))
         return 0;
     if (flags & SDFA_LAYER_FAST)
         return sdfa_scales_fast(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
@@ -147,13 +149,16 @@ static inline int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *
 /* Both inputs and the output have one shape. */
 int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *in, uint32_t in1, const struct sdfa_tensor *out);
 
-/* The kernel of a kind; NULL if it is not linked. */
-const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, uint32_t kind);
-static inline const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
-    uint32_t i = kind - 1u;
-    if (SDFA_LIKELY(i < kernels->op_n && kernels->op[i]->kind == kind)) /* where all of them stand in order */
+/* The kernel of a record's kind and length; NULL if it is not linked. */
+const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op);
+static inline int sdfa_fits(const struct sdfa_kernel *kernel, const struct sdfa_op *op) { /* compares both at once */
+    return *(const sdfa_u32 *)(const void *)&kernel->kind == *(const sdfa_u32 *)(const void *)&op->kind;
+}
+static inline const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
+    uint32_t i = op->kind - 1u;
+    if (SDFA_LIKELY(i < kernels->op_n && sdfa_fits(kernels->op[i], op))) /* where all of them stand in order */
         return kernels->op[i];
-    return sdfa_search_kernel(kernels, kind);
+    return sdfa_search_kernel(kernels, op);
 }
 
 /* Learning (sdfa_learning.c). The whole learning section, for both losses, and the rate in force. */

@@ -87,8 +87,8 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
     return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
            sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
-           sdfa_in_arena(s, g->delta, deltas, 2) && sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) &&
-           last->out_n <= CLASSES_MAX;
+           sdfa_in_arena(s, g->delta, deltas, 2) && ((g->zmult | g->zshift) & 3u) == 0 &&
+           sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
 }
 
 static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {

@@ -47,8 +47,7 @@ static int sections_ok(const struct sections *t, const struct sdfa_header *h) {
     uint32_t needed = 1u << TENSORS | 1u << OPS | 1u << DATA;
     if (h->tail_len)
         needed |= 1u << TAIL | 1u << LEARNING;
-    return (t->found & needed) == needed &&
-           (has(t, TAIL) ? t->at[TAIL]->len == h->tail_len : h->tail_len == 0);
+    return (t->found & needed) == needed && (has(t, TAIL) ? t->at[TAIL]->len == h->tail_len : h->tail_len == 0);
 }
 
 static int find_sections(struct sections *t, const struct sdfa_header *h) {
