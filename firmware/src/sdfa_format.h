@@ -82,12 +82,6 @@ struct SDFA_ALIAS sdfa_op {
     uint16_t kind, len, in, out;
 };
 
-/* What DENSE, CONV and DEPTHWISE begin with. */
-struct SDFA_ALIAS sdfa_rows_op {
-    struct sdfa_op op;
-    uint32_t weights, bias, mult, shift;
-};
-
 struct SDFA_ALIAS sdfa_dense_op {
     struct sdfa_op op;
     uint32_t weights, bias, mult, shift;

@@ -11,6 +11,12 @@ typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
 typedef uint32_t SDFA_ALIAS sdfa_u32;
 
+/* What DENSE, CONV and DEPTHWISE begin with. */
+struct SDFA_ALIAS sdfa_rows_op {
+    struct sdfa_op op;
+    uint32_t weights, bias, mult, shift;
+};
+
 /* One operation. check: whether all is sound that run relies on, for a record whose tensors are in and out; run cannot
  * fail. */
 struct sdfa_kernel {

@@ -2,8 +2,6 @@
  */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 int sdfa_check_header(const void *image, size_t image_len) {
     const struct sdfa_header *h = image;
     if (image_len < sizeof *h)
@@ -142,6 +140,22 @@ static int open_sections(struct sdfa *s, const struct sections *t) {
     return error;
 }
 
+struct SDFA_ALIAS block {
+    uint32_t word[4];
+};
+
+/* n bytes, aligned to 4, by words: small C libraries copy them one by one. */
+static void copy(uint8_t *to, const uint8_t *from, uint32_t n) {
+    for (; n >= 16; n -= 16, to += 16, from += 16) {
+        *(struct block *)(void *)to = *(const struct block *)(const void *)from;
+        SDFA_LOOP(to);
+    }
+    for (; n; n--) {
+        *to++ = *from++;
+        SDFA_LOOP(to);
+    }
+}
+
 int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
@@ -167,7 +181,7 @@ int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct 
     s->input_len = sdfa_tensor_len(sdfa_tensor_at(s, s->input));
     s->output_len = sdfa_tensor_len(sdfa_tensor_at(s, s->output));
     if (s->tail_ram) {
-        memcpy(s->tail_ram, s->tail, s->tail_len);
+        copy(s->tail_ram, s->tail, s->tail_len);
         s->tail = s->tail_ram;
     }
     return SDFA_ERR_OK;
