@@ -31,6 +31,9 @@ RECIPES = [
     Recipe(DEEP, feedback="dense", activation="RELU6", seed=3),
     Recipe(DEEP, feedback="bp", seed=4),
     Recipe((5, 3, 2), feedback="bp", activation="NONE", tau=0, seed=5),
+    Recipe(DEEP, feedback="live", k=1, tau=0, seed=7),
+    Recipe(DEEP, feedback="live", k=1, centred=True, seed=8),
+    Recipe((5, 9, 7), feedback="live", k=3, centred=True, activation="NONE", tau=0, seed=9),
     Recipe(FLAT, feedback="last", seed=6),
     Recipe(DEEP, seed=7, rate=1.0, tau=0),
     Recipe(DEEP, seed=8, rate=0.002, frozen=3),
@@ -57,7 +60,7 @@ def test_step_equals_the_specification(recipe: Recipe) -> None:
     assert twin.stats.moved > 0
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "bp"])
+@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
 def test_squared_error_equals_the_specification(feedback: str) -> None:
     image = tail_of(Recipe(DEEP, feedback=feedback, loss="mse", tau=0.01, rate=0.5))
     twin, oracle = Twin(image), Step(image)
@@ -70,7 +73,7 @@ def test_squared_error_equals_the_specification(feedback: str) -> None:
     assert twin.stats.moved > 0
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last"])
+@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last", "live"])
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_channel: bool) -> None:
     net = Net(np.random.default_rng(20), (30,))

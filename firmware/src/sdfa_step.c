@@ -150,7 +150,7 @@ int sdfa_step(struct sdfa *s, const void *answer) {
         return SDFA_ERR_OK;
     for (l = g->layer_n - 1u; l > 0; l--) {
         sdfa_i16 *below = buffer + ((l & 1u) && g->layer_n > 2 ? turn : 0u);
-        s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP]->deltas(s, l - 1, below, d);
+        sdfa_feedback_of(s, l - 1)->deltas(s, l - 1, below, d);
         mask_deltas(s, l - 1, below);
         update_layer(s, l, d);
         d = below;

@@ -42,13 +42,15 @@ class Options:
     """What a user may choose. None: what model.toml says, else the default that suits the model.
 
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
-    connections: outputs that each hidden neuron listens to. labels: names of the classes.
+    connections: outputs that each hidden neuron listens to. centred: of live feedback, the weights less their mean
+    over the outputs that have an error. labels: names of the classes.
     calib: int8 (n, *input), to average the Jacobian over for aligned feedback.
     """
 
     train_last: int | None = None
     feedback: str | None = None
     connections: int | None = None
+    centred: bool | None = None
     seed: int | None = None
     rate: float | None = None
     tau: float | None = None
@@ -68,19 +70,22 @@ class Options:
         """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given."""
         filled = self.filled(said)
         if filled.train_last == 0:
-            for name in ("feedback", "connections", "rate", "tau", "loss", "calib"):
+            for name in ("feedback", "connections", "centred", "rate", "tau", "loss", "calib"):
                 if getattr(self, name) is not None:
                     option = {"rate": "lr", "tau": "threshold"}.get(name, name)
                     raise SdfaError(f"--{option} has no use where nothing learns (--train-last 0): leave it away")
         feedback = filled.feedback or DEFAULT_FEEDBACK
-        if self.connections is not None and feedback not in ("aligned", "random"):
+        if self.centred is not None and feedback != "live":
+            raise SdfaError(f"--centred has no use with --feedback {feedback}: leave one of them away")
+        if self.connections is not None and feedback not in ("aligned", "random", "live"):
             raise SdfaError(f"--connections has no use with --feedback {feedback}: leave one of them away")
-        if self.calib is not None and feedback != "aligned":
+        if self.calib is not None and feedback not in ("aligned", "live"):
             raise SdfaError(f"--calib has no use with --feedback {feedback}: leave one of them away")
 
 
 _SAID = {
-    "train_last": "train_last", "feedback": "feedback", "connections": "connections", "seed": "seed",
+    "train_last": "train_last", "feedback": "feedback", "connections": "connections",
+    "centred": "centred", "seed": "seed",
     "rate": "rate", "tau": "threshold", "loss": "loss",
 }  # fmt: skip
 
@@ -164,11 +169,16 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     tail = find_tail(qgraph, 1 if feedback == "last" else options.train_last)
     loss = options.loss or ("softmax_ce" if tail.softmax else "mse")
     _check_loss(tail, loss)
-    tables = _tables(qgraph, name, tail, feedback, options)
+    centred = feedback == "live" and bool(options.centred)
+    if centred and loss == "mse":
+        raise SdfaError("--centred is for cross-entropy, whose errors have the sum 0; leave it away with mse")
+    k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
+    tables = _tables(qgraph, name, tail, feedback, k, options)
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
-    k = tables[0].index.shape[1] if tables else 0
-    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables)
+    if feedback != "live" or len(tail.layers) == 1:
+        k = tables[0].index.shape[1] if tables else 0
+    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables, centred)
 
 
 def _seed(options: Options) -> int:
@@ -187,12 +197,11 @@ def _check_loss(tail: Tail, loss: str) -> None:
         raise SdfaError("cross-entropy needs at least 2 outputs; this model has 1: use mse")
 
 
-def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, options: Options) -> Sequence[Table]:
+def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, k: int, options: Options) -> Sequence[Table]:
     weights = [layer.real_weights() for layer in tail.layers]
     js = products(weights)
-    if options.calib is not None and feedback == "aligned" and js:
+    if options.calib is not None and feedback in ("aligned", "live") and js:
         js = _calibrated(qgraph, name, tail, options.calib, weights)
-    k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
     return make_tables(feedback, js, k, np.random.default_rng(_seed(options)))
 
 
@@ -301,8 +310,8 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
     ]  # fmt: skip
     table = sum(t.index.size * (1 if g.tail.layers[-1].out_n <= 256 else 2) + t.coef.size for t in g.tables)
     return {
-        "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "rate": g.rate, "tau": g.tau,
-        "seed": g.seed, "layers": layers, "table_bytes": table,
+        "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "centred": g.centred,
+        "rate": g.rate, "tau": g.tau, "seed": g.seed, "layers": layers, "table_bytes": table,
         "coverage": [sorted({int(c) for c in t.index[t.coef != 0]}) for t in g.tables],
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sdfa.errors import SdfaError
 from sdfa.graph import FloatArray, Int8Array
-from sdfa.records import FEEDBACKS
+from sdfa.records import FEEDBACKS, LIVE_MAX, table_count
 
 COEF_MAX = 127
 BP_SHIFT = 8
@@ -116,14 +116,16 @@ def random_table(j: FloatArray, k: int, rng: np.random.Generator) -> Table:
 
 
 def make_tables(kind: str, js: Sequence[FloatArray], k: int, rng: np.random.Generator) -> list[Table]:
-    """Tables of all hidden trainable layers. js: downstream Jacobians (n, classes), first layer first."""
+    """Tables of the hidden trainable layers that have one. js: downstream Jacobians (n, classes), first layer first."""
     if kind not in FEEDBACKS:
         raise SdfaError(f"unknown feedback {kind!r}; known: {', '.join(FEEDBACKS)}")
     class_n = js[0].shape[1] if js else 0
-    if kind in ("random", "aligned") and js and not 1 <= k <= class_n:
+    if kind in ("random", "aligned", "live") and js and not 1 <= k <= class_n:
         raise SdfaError(f"--connections {k}: between 1 and the number of outputs, {class_n}")
-    if kind == "aligned":
-        return [aligned_table(j, k) for j in js]
+    if kind == "live" and k > LIVE_MAX:
+        raise SdfaError(f"--connections {k}: live feedback has at most {LIVE_MAX}")
+    if kind in ("aligned", "live"):
+        return [aligned_table(j, k) for j in js[: table_count(kind, len(js) + 1)]]
     if kind == "random":
         return [random_table(j, k, rng) for j in js]
     if kind == "dense":

@@ -20,7 +20,7 @@ from sdfa.memory_map import as_data, from_data, memory_map
 from sdfa.memory_picture import draw_png
 from sdfa.memory_text import draw
 from sdfa.quantize import SUPPORTED_OPS
-from sdfa.records import FEEDBACKS, LOSSES, MAGIC
+from sdfa.records import FEEDBACKS, LOSSES, MAGIC, table_count
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -104,10 +104,11 @@ def _learning(image: Image) -> dict[str, Any] | None:
 
 
 def _layer(image: Image, n: int) -> dict[str, Any]:
+    assert image.learning is not None
     layer = image.layers[n]
     op = image.ops[image.op_off.index(int(layer["op"]))][1]
     rows = {"in": int(op["in_n"]), "out": int(op["out_n"]), "connections": int(layer["k"])}
-    if not rows["connections"]:
+    if n >= table_count(FEEDBACKS[int(image.learning["feedback"])], len(image.layers)):
         return rows
     wide = "<u2" if class_count(image) > 256 else "u1"
     index = image.constant(int(layer["index"]), wide, rows["out"] * rows["connections"])

@@ -17,7 +17,7 @@ else:
 _KINDS: dict[str, dict[str, tuple[type, ...]]] = {
     "": {"name": (str,), "sha256": (str,), "labels": (list,)},
     "learning": {
-        "train_last": (int,), "feedback": (str,), "connections": (int,), "rate": (int, float),
+        "train_last": (int,), "feedback": (str,), "connections": (int,), "centred": (bool,), "rate": (int, float),
         "threshold": (int, float), "loss": (str,), "seed": (int,),
     },
     "budget": {"ram": (int,), "flash": (int,)},
@@ -35,6 +35,7 @@ class ModelSettings:
     train_last: int | None = None
     feedback: str | None = None
     connections: int | None = None
+    centred: bool | None = None
     rate: float | None = None
     threshold: float | None = None
     loss: str | None = None
@@ -72,7 +73,7 @@ def _section(path: Path, section: str, part: Any, kinds: dict[str, tuple[type, .
 
 
 def _check_value(path: Path, key: str, value: object, kind: tuple[type, ...]) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
         raise SdfaError(f"{path}: {key} must be a {kind[-1].__name__}, not {value!r}")
     if isinstance(value, int) and key in _LEAST and not _LEAST[key] <= value < 2**31:
         raise SdfaError(f"{path}: {key} is {value}: it must be at least {_LEAST[key]} and below 2^31")

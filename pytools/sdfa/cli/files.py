@@ -24,11 +24,17 @@ def export(
         int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="aligned (the default), random, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
         typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
+    ] = None,
+    centred: Annotated[
+        bool | None,
+        typer.Option(
+            "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -59,8 +65,8 @@ def export(
     graph, _ = read_model(model)
     said = beside(model, graph.sha256)
     asked = Options(
-        train_last, feedback, connections, seed, lr, threshold, loss, tuple(labels.split(",")) if labels else (),
-        _calibration(graph, calib),
+        train_last, feedback, connections, centred, seed, lr, threshold, loss,
+        tuple(labels.split(",")) if labels else (), _calibration(graph, calib),
     )  # fmt: skip
     asked.refuse_useless(said)
     result = export_file(model, name, asked, said)
