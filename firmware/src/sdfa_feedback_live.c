@@ -16,87 +16,113 @@ static int check(const struct sdfa *s, uint32_t l) {
     return SDFA_ERR_OK;
 }
 
-/* The outputs that have an error: n words class << 16 | sigma. w: output weights of one neuron, in_n bytes apart. */
+/* An output that has an error. */
+struct SDFA_ALIAS source {
+    uint16_t sigma, output;
+};
+
+/* All of them, n. in_n: neurons, which is from one output's weights to the next. k: how many a neuron listens to. */
 struct heard {
-    const sdfa_u32 *list;
-    uint32_t n, in_n;
+    const struct source *list;
+    uint32_t n, in_n, k;
     const sdfa_i16 *e;
 };
 
-static uint32_t list_errors(const struct sdfa *s, sdfa_u32 *list, const sdfa_i16 *e, const sdfa_u16 *sigma) {
+static uint32_t list_errors(const struct sdfa *s, struct source *list, const sdfa_i16 *e, const sdfa_u16 *sigma) {
     uint32_t n = 0;
     for (uint32_t c = 0; c < s->class_n; c++)
-        if (e[c])
-            list[n++] = c << 16 | sigma[c];
+        if (e[c]) {
+            list[n].sigma = sigma[c];
+            list[n++].output = (uint16_t)c;
+        }
     return n;
 }
 
-/* A weight in 1/8 of the largest channel's unit; at most 2048 in size, whatever sigma is. */
-static inline int32_t value(const struct heard *h, const int8_t *w, uint32_t word) {
-    return (w[(word >> 16) * h->in_n] * (int32_t)(word & 0xffffu) + (1 << 11)) >> 12;
+#define ROUND (1 << 11)
+
+/* A weight in 1/8 of the largest channel's unit, less a centre that is in `offset`; at most 4096 in size, whatever
+ * sigma is. */
+static inline int32_t value(const struct heard *h, const int8_t *w, const struct source *from, int32_t offset) {
+    return (w[from->output * h->in_n] * (int32_t)from->sigma + offset) >> 12;
 }
 
-/* Every output that has an error. */
+static inline int32_t size_of(int32_t v) {
+    return v < 0 ? -v : v;
+}
+
 static int32_t sum_all(const struct heard *h, const int8_t *w) {
     int32_t sum = 0;
-    for (uint32_t t = 0; t < h->n; t++)
-        sum += value(h, w, h->list[t]) * h->e[h->list[t] >> 16];
+    for (const struct source *from = h->list, *end = from + h->n; from != end; from++)
+        sum += value(h, w, from, ROUND) * h->e[from->output];
     return sum;
 }
 
-static int32_t mean(const struct heard *h, const int8_t *w, uint32_t reciprocal) {
+/* What makes `value` subtract the mean. */
+static int32_t centre(const struct heard *h, const int8_t *w, int32_t reciprocal) {
     int32_t sum = 0;
-    for (uint32_t t = 0; t < h->n; t++)
-        sum += value(h, w, h->list[t]);
-    return (sum * (int32_t)reciprocal + (1 << 15)) >> 16;
+    for (const struct source *from = h->list, *end = from + h->n; from != end; from++)
+        sum += value(h, w, from, ROUND);
+    return ROUND - (((sum * reciprocal + (1 << 15)) >> 16) * (1 << 12));
 }
 
-/* What the strongest so far contribute, strongest first. */
-struct strongest {
-    int32_t size[K_MAX], part[K_MAX];
-};
-
-/* Among equals the one that came first stays in front. */
-static void insert(struct strongest *top, uint32_t k, int32_t size, int32_t part) {
-    uint32_t at = k - 1;
-    for (; at && size > top->size[at - 1]; at--) {
-        top->size[at] = top->size[at - 1];
-        top->part[at] = top->part[at - 1];
+/* The two largest, or the one, in registers; among equals the first. n > k. */
+static int32_t sum_two(const struct heard *h, const int8_t *w, int32_t offset) {
+    const struct source *from = h->list, *end = from + h->n, *first = from, *second = from;
+    int32_t largest = size_of(value(h, w, from, offset)), next = -1, sum;
+    while (++from != end) {
+        int32_t size = size_of(value(h, w, from, offset));
+        if (size <= next)
+            continue;
+        if (size > largest) {
+            next = largest, second = first;
+            largest = size, first = from;
+        } else {
+            next = size, second = from;
+        }
     }
-    top->size[at] = size;
-    top->part[at] = part;
+    sum = value(h, w, first, offset) * h->e[first->output];
+    return h->k == 1 ? sum : sum + value(h, w, second, offset) * h->e[second->output];
 }
 
-/* The k outputs with the largest |value - centre|. */
-static int32_t sum_strongest(const struct heard *h, const int8_t *w, uint32_t k, int32_t centre) {
-    struct strongest top;
-    int32_t sum = 0;
-    for (uint32_t at = 0; at < k; at++)
-        top.size[at] = -1;
-    for (uint32_t t = 0; t < h->n; t++) {
-        int32_t v = value(h, w, h->list[t]) - centre, size = v < 0 ? -v : v;
-        if (size > top.size[k - 1])
-            insert(&top, k, size, v * h->e[h->list[t] >> 16]);
+/* The k largest, with a list of those found so far, the largest first; among equals the first. n > k. */
+static int32_t sum_more(const struct heard *h, const int8_t *w, int32_t offset) {
+    int32_t size[K_MAX + 1], part[K_MAX + 1], sum = 0;
+    uint32_t found = 0;
+    for (const struct source *from = h->list, *end = from + h->n; from != end; from++) {
+        int32_t v = value(h, w, from, offset), v_size = size_of(v);
+        uint32_t at = found;
+        for (; at && v_size > size[at - 1]; at--) {
+            size[at] = size[at - 1];
+            part[at] = part[at - 1];
+        }
+        size[at] = v_size;
+        part[at] = v * h->e[from->output];
+        found += found < h->k;
     }
-    for (uint32_t at = 0; at < k; at++)
-        sum += top.part[at];
+    while (found)
+        sum += part[--found];
     return sum;
+}
+
+static int32_t sum_strongest(const struct heard *h, const int8_t *w, int32_t reciprocal) {
+    int32_t offset = reciprocal ? centre(h, w, reciprocal) : ROUND;
+    return h->k <= 2 ? sum_two(h, w, offset) : sum_more(h, w, offset);
 }
 
 static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l), *last = sdfa_layer_op(s, l + 1);
     const sdfa_u16 *sigma = (const sdfa_u16 *)(const void *)(s->data + sdfa_layer_at(s, l + 1)->sigma);
-    sdfa_u32 *list = (sdfa_u32 *)(void *)sdfa_kept(s);
-    struct heard h = {list, list_errors(s, list, above, sigma), last->in_n, above};
+    struct source *list = (struct source *)(void *)sdfa_kept(s);
+    const struct heard h = {list, list_errors(s, list, above, sigma), last->in_n, layer->k, above};
     const int8_t *w = (const int8_t *)s->tail_ram + last->weights, *out = sdfa_values(s, op->op.out);
-    uint32_t reciprocal = layer->flags & SDFA_LIVE_CENTRED && h.n > layer->k ? 65536u / h.n : 0;
-    for (uint32_t i = 0; i < h.in_n; i++, w++) {
+    int32_t lo = op->act_min, hi = op->act_max;
+    int32_t reciprocal = layer->flags & SDFA_LIVE_CENTRED && h.n > h.k ? (int32_t)(65536u / h.n) : 0;
+    for (const int8_t *end = w + h.in_n; w != end; w++, out++, d++) {
         int32_t sum = 0;
-        if (out[i] > op->act_min && out[i] < op->act_max)
-            sum = h.n > layer->k ? sum_strongest(&h, w, layer->k, reciprocal ? mean(&h, w, reciprocal) : 0)
-                                 : sum_all(&h, w);
-        d[i] = sdfa_sat16((sum + (1 << 10)) >> 11);
+        if (*out > lo && *out < hi)
+            sum = h.n > h.k ? sum_strongest(&h, w, reciprocal) : sum_all(&h, w);
+        *d = sdfa_sat16((sum + (1 << 10)) >> 11);
     }
 }
 

@@ -48,6 +48,7 @@ DEAD_CHANNEL = 2.0**10
 @dataclass(frozen=True, eq=False)
 class Learning:
     """What learns and how. rate, tau: real values. centred: only with `live`.
+    jacobian: `mean` or `product`, what aligned tables come from; None without such tables.
 
     tables: one per hidden trainable layer, none for `last` and `bp`; `live` has none for the last of them.
     """
@@ -61,6 +62,7 @@ class Learning:
     seed: int
     tables: Sequence[Table]
     centred: bool = False
+    jacobian: str | None = None
 
     @property
     def ops(self) -> frozenset[int]:

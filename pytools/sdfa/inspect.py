@@ -12,6 +12,7 @@ from rich.table import Table
 from sdfa.adapt import class_count
 from sdfa.errors import SdfaError, printable
 from sdfa.export import Options, export_graph
+from sdfa.feedback_report import show_feedback
 from sdfa.fold import fold_shapes
 from sdfa.graph import Graph
 from sdfa.image_reader import Image, read_image
@@ -143,6 +144,8 @@ def show(what: dict[str, Any], console: Console) -> None:
     console.print(table)
     if what["type"] == "sdfa":
         _show_image(what, console)
+        if "feedback" in what:
+            show_feedback(what["feedback"], console)
     elif what["memory"]:
         steps = ", ".join(f"{i} {kind}" for i, kind in enumerate(what["memory"]["steps"]))
         console.print(f"Exported for inference only, it has the operations {steps}.")

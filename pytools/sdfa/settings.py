@@ -17,12 +17,13 @@ else:
 _KINDS: dict[str, dict[str, tuple[type, ...]]] = {
     "": {"name": (str,), "sha256": (str,), "labels": (list,)},
     "learning": {
-        "train_last": (int,), "feedback": (str,), "connections": (int,), "centred": (bool,), "rate": (int, float),
+        "train_last": (int,), "feedback": (str,), "connections": (int,), "centred": (bool,), "rank": (int,),
+        "jacobian": (str,), "rate": (int, float),
         "threshold": (int, float), "loss": (str,), "seed": (int,),
     },
     "budget": {"ram": (int,), "flash": (int,)},
 }  # fmt: skip
-_LEAST = {"train_last": 0, "connections": 1, "seed": 0, "ram": 1, "flash": 1}
+_LEAST = {"train_last": 0, "connections": 1, "rank": 1, "seed": 0, "ram": 1, "flash": 1}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ModelSettings:
     feedback: str | None = None
     connections: int | None = None
     centred: bool | None = None
+    rank: int | None = None
+    jacobian: str | None = None
     rate: float | None = None
     threshold: float | None = None
     loss: str | None = None
