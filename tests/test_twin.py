@@ -18,7 +18,7 @@ from sdfa.load import load_tflite, read_model
 from sdfa.records import ADD, CONV, POOL
 from sdfa.twin import infer
 from sdfa.twin.error import probabilities
-from sdfa.twin.learn import Twin
+from sdfa.twin.learn import Twin, _Pass
 from tests.imagekit import Data, Recipe, inputs, op_image, tail_image, tail_of, with_learned
 from tests.oneop import oracle_run, random_input, random_oneop
 from tests.step_oracle import Step, clamp, mbqm
@@ -90,6 +90,21 @@ def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_c
         oracle.learn(sample.tolist(), int(label), twin.rate_q24, twin.tau_q15)
     assert _state(twin) == (oracle.weights, oracle.biases, oracle.random, oracle.stats)
     assert twin.stats.moved > 0
+
+
+@pytest.mark.parametrize(("centred", "before", "after"), [(False, (0, 50), (3, -60)), (True, (2, -37.5), (3, -65))])
+def test_live_feedback_follows_the_weights(centred: bool, before: tuple[int, float], after: tuple[int, float]) -> None:
+    """Weights (50, 40, -10, 30, 1) of a neuron; then the fourth learns to be -60. Output 4 has no error."""
+    twin = Twin(tail_of(Recipe((5, 3, 5), feedback="live", k=1, centred=centred, activation="NONE", tau=0)))
+    layer = dataclasses.replace(twin.layers[-1], sigma=np.full(5, 1 << 15))
+    twin.layers = (twin.layers[0], layer)
+    e = np.array([10000, -4000, -3000, -3000, 0])
+    twin.weights[-1][:, 1] = (50, 40, -10, 30, 1)
+    hidden = np.zeros(3, np.int8)
+    seen = _Pass([], [hidden, np.zeros(5, np.int8)], np.zeros(5, np.int64))
+    for output, weight in (before, after):
+        assert int(twin._deltas(seen, e)[0][1]) == (int(8 * weight) * int(e[output]) + (1 << 10)) >> 11
+        twin.weights[-1][3, 1] = -60
 
 
 def test_saturation_is_counted() -> None:
