@@ -46,7 +46,8 @@ extern "C" {
     X(LABEL, -15, "label is out of range")                                                                             \
     X(LOSS, -16, "image was made for the other loss")                                                                  \
     X(RATE, -17, "learning rate does not fit its fixed-point form")                                                    \
-    X(THRESHOLD, -18, "threshold is out of range")
+    X(THRESHOLD, -18, "threshold is out of range")                                                                     \
+    X(ROOM, -19, "memory for samples is too small")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -82,6 +83,7 @@ struct sdfa {
     uint32_t rate_q24;   /* learning rate * 2^24; set with sdfa_set_rate */
     uint32_t random;     /* state of the rounding generator; may be set to any value: the seed */
     uint16_t tau_q15;    /* error threshold * 2^15; set with sdfa_set_threshold */
+    uint16_t frozen;     /* bit l: trainable layer l does not learn; set with sdfa_freeze */
     struct sdfa_stats stats;
     /* private */
     uint16_t ready; /* a run has been done that no step has used */
@@ -149,6 +151,10 @@ int sdfa_set_rate(struct sdfa *s, uint32_t rate_q24);
 
 /* Error threshold * 2^15, 0 .. 32767. Errors: FROZEN, THRESHOLD. */
 int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15);
+
+/* Freezes the trainable layers whose bits are set, bit 0 the first one, and lets the others learn: a frozen layer gets no
+ * delta and no update, and costs nothing. Bits of layers that do not exist have no effect. Error: FROZEN. */
+int sdfa_freeze(struct sdfa *s, uint16_t layers);
 
 /* Back to the factory weights; rate, threshold, generator and statistics stay. Error: FROZEN. */
 int sdfa_reset(struct sdfa *s);

@@ -134,6 +134,11 @@ struct sdfa_rate {
 struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24);
 int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24);
 
+/* Whether layer l learns, by sdfa_freeze. */
+static inline int sdfa_learns(const struct sdfa *s, uint32_t l) {
+    return l > 15u || !(s->frozen >> l & 1u);
+}
+
 /* int16 of one hidden layer's deltas, rounded up to even. */
 uint32_t sdfa_delta_len(const struct sdfa *s);
 

@@ -132,29 +132,38 @@ static void count_logits(struct sdfa *s, uint32_t l) {
         s->stats.saturated_logits += out[i] == -128 || out[i] == 127;
 }
 
+/* All updates, from the output layer's deltas d down to the first layer that learns. */
+static void update_layers(struct sdfa *s, sdfa_i16 *d) {
+    const struct sdfa_learning *g = sdfa_learning_of(s);
+    const struct sdfa_feedback *feedback = s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
+    sdfa_i16 *buffer = (sdfa_i16 *)(void *)(s->arena + g->delta);
+    uint32_t first = 0, turn = sdfa_delta_len(s);
+    while (first < g->layer_n && !sdfa_learns(s, first))
+        first++;
+    for (uint32_t l = g->layer_n; l-- > first;) {
+        sdfa_i16 *below = buffer + ((l & 1u) && g->layer_n > 2 ? turn : 0u);
+        if (l > first && (g->feedback == SDFA_FEEDBACK_BP || sdfa_learns(s, l - 1))) {
+            feedback->deltas(s, l - 1, below, d);
+            mask_deltas(s, l - 1, below);
+        }
+        if (sdfa_learns(s, l))
+            update_layer(s, l, d);
+        d = below;
+    }
+}
+
 int sdfa_step(struct sdfa *s, const void *answer) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
-    sdfa_i16 *d, *buffer;
-    uint32_t l, turn;
+    sdfa_i16 *e;
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
     if (!s->ready)
         return SDFA_ERR_ORDER;
     s->ready = 0;
     s->stats.steps++;
-    d = (sdfa_i16 *)(void *)(s->arena + g->error);
-    buffer = (sdfa_i16 *)(void *)(s->arena + g->delta);
-    turn = sdfa_delta_len(s);
+    e = (sdfa_i16 *)(void *)(s->arena + g->error);
     count_logits(s, g->layer_n - 1u);
-    if (!s->kernels->loss[g->loss]->error(s, d, answer))
-        return SDFA_ERR_OK;
-    for (l = g->layer_n - 1u; l > 0; l--) {
-        sdfa_i16 *below = buffer + ((l & 1u) && g->layer_n > 2 ? turn : 0u);
-        s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP]->deltas(s, l - 1, below, d);
-        mask_deltas(s, l - 1, below);
-        update_layer(s, l, d);
-        d = below;
-    }
-    update_layer(s, 0, d);
+    if (s->kernels->loss[g->loss]->error(s, e, answer))
+        update_layers(s, e);
     return SDFA_ERR_OK;
 }

@@ -48,8 +48,8 @@ class _Pass:
 class Twin:
     """A device in numpy: an image and its trainable state.
 
-    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. A learned image
-    starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
+    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. frozen: bit l stops
+    layer l. A learned image starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
     experiments; the device has neither.
     """
 
@@ -67,6 +67,7 @@ class Twin:
         self.threshold: Threshold = threshold
         self._draws = [Draws(layer.in_n, rounding) for layer in self.layers]
         self.stats = Stats()
+        self.frozen = 0
         self.random, self.tau_q15, rate = self.learning.seed, self.learning.tau_q15, self.learning.rate_q24
         tail = image.tail
         if learned and image.learned is not None and image.learned_tail is not None:
@@ -86,6 +87,10 @@ class Twin:
         """Learn with η = rate_q24 / 2^24 from now on; refused (SdfaError) where 3.4 refuses it."""
         self._rates = rate_of(self.layers, rate_q24)
         self.rate_q24 = rate_q24
+
+    def learns(self, i: int) -> bool:
+        """Whether layer i is not frozen."""
+        return i > 15 or not self.frozen >> i & 1
 
     def tail_bytes(self) -> bytes:
         """The trainable tail as it lies in RAM (1.5)."""
@@ -145,6 +150,23 @@ class Twin:
             )
         return np.array([self._learn_one(f, int(c)) for f, c in zip(features, y, strict=True)], np.int64)
 
+    def learn_weighted(self, features: Int8Array, label: int, weight_q15: int) -> int:
+        """learn_features for one sample int8[K], its error weighted (4.5); the guess before it."""
+        if not 0 < weight_q15 < 1 << 20:
+            raise SdfaError(f"a weight of {weight_q15} is refused; it must lie above 0 and below 2^20")
+        scaled, kept = max(self.rate_q24 * weight_q15 >> 15, 1), self._rates
+        self._rates = rate_of(self.layers, scaled, any_small=weight_q15 <= 1 << 15)
+        try:
+            return int(self.learn_features(features.reshape(1, -1), np.array([label]))[0])
+        finally:
+            self._rates = kept
+
+    def score_features(self, features: Int8Array, label: int) -> tuple[bool, int]:
+        """Whether the class of one sample int8[K] is right, and its loss, of the present weights (4.1)."""
+        self._expect("softmax_ce")
+        error = cross_entropy(self._logits(self._pass(features).acc), label, self.tau_q15, self.threshold)
+        return error.guess == label, error.loss
+
     def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:
         """One step from one sample int8[input_len] and its targets i16[C], of the output range, Q15."""
         self._expect("mse")
@@ -187,22 +209,26 @@ class Twin:
         self.stats.saturated_logits += int(np.isin(seen.outputs[-1], (-128, 127)).sum())
         if not error.e.any():
             return
-        for layer, q in zip(self.layers[:-1], seen.outputs, strict=False):
-            self.stats.saturated_activations += int((q == layer.act_max).sum())
         deltas = self._deltas(seen, error.e)
         for i in reversed(range(len(self.layers))):
-            self._update(i, deltas[i], seen.inputs[i])
+            if self.learns(i):
+                self._update(i, deltas[i], seen.inputs[i])
 
-    def _deltas(self, seen: _Pass, e: Int64Array) -> list[Int64Array]:
-        """D int64[N] of every layer (3.2), all from the weights before this step."""
-        deltas = [e]
-        for i in reversed(range(len(self.layers) - 1)):
+    def _deltas(self, seen: _Pass, e: Int64Array) -> dict[int, Int64Array]:
+        """D int64[N] of every layer that needs one (3.2), all from the weights before this step."""
+        n = len(self.layers)
+        first = next((i for i in range(n) if self.learns(i)), n)
+        deltas = {n - 1: e}
+        for i in reversed(range(first, n - 1)):
             layer, q = self.layers[i], seen.outputs[i]
-            if layer.index is not None and layer.coef is not None:
+            if layer.index is None or layer.coef is None:
+                d = self._transported(i + 1, deltas[i + 1])
+            elif self.learns(i):
                 d = sat16(((layer.coef * e[layer.index]).sum(axis=1) + 128) >> 8)
             else:
-                d = self._transported(i + 1, deltas[0])
-            deltas.insert(0, np.where((layer.act_min < q) & (q < layer.act_max), d, 0))
+                continue
+            self.stats.saturated_activations += int((q == layer.act_max).sum())
+            deltas[i] = np.where((layer.act_min < q) & (q < layer.act_max), d, 0)
         return deltas
 
     def _transported(self, i: int, d: Int64Array) -> Int64Array:
