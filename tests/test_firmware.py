@@ -137,6 +137,9 @@ VIRTUAL = {
     "bind_learning": "loss check",
     "feedback_ok": "feedback check",
     "sdfa_step": "loss run",
+    "update_layers": "feedback run",
+    "sdfa_run_tail": "kernel run",
+    "sdfa_score_label": "loss run",
     "run_pool": "pool cell",
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
@@ -168,7 +171,6 @@ def _callbacks(core: str) -> dict[str, set[str]]:
             for role, function in ("check", check), ("run", run):
                 name = function if function.startswith("sdfa_") else f"{source.name}:{function}"
                 found.setdefault(f"{kind} {role}", set()).add(name)
-    found["loss run"] |= found.pop("feedback run")  # both in sdfa_step
     return found
 
 

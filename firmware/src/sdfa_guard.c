@@ -78,7 +78,7 @@ static uint32_t reasons_of(const struct sdfa_guard *g, const struct window *w) {
         reasons |= SDFA_GUARD_DIVERGED;
     if ((w->moved << c->coarse_shift) * w->weights > w->updated * w->sizes)
         reasons |= SDFA_GUARD_COARSE;
-    if (w->loss > c->floor && w->updated << c->idle_shift < (uint64_t)w->steps * w->weights)
+    if (w->loss > c->floor && w->moved << c->idle_shift < w->steps * w->sizes)
         reasons |= SDFA_GUARD_IDLE;
     return reasons;
 }

@@ -25,7 +25,7 @@ extern "C" {
     X(SATURATED, 1, "too many weights stand at their limit: the rate is too high")                                     \
     X(DIVERGED, 2, "the loss has risen and does not fall: the rate is too high")                                       \
     X(COARSE, 4, "the changes are large for the weights: the rate is too high")                                        \
-    X(IDLE, 8, "the loss is high, but hardly a weight is updated: neurons are dead, or the rate is too low")
+    X(IDLE, 8, "the loss is high, but the weights hardly move: neurons are dead, or the rate is too low")
 
 enum sdfa_reason {
 #define SDFA_X(name, bit, text) SDFA_GUARD_##name = (bit),
@@ -40,16 +40,16 @@ struct sdfa_guard_config {
                                 * this / 16, and not an eighth lower than in the window before */
     uint8_t saturated_shift; /* SATURATED: saturated_weights > weights_updated / 2^this */
     uint8_t coarse_shift;    /* COARSE: moved / weights_updated > mean |weight| / 2^this */
-    uint8_t idle_shift;      /* IDLE: mean loss > floor, and weights_updated < steps * weights / 2^this */
+    uint8_t idle_shift;      /* IDLE: mean loss > floor, and moved per step < sum of |weight| / 2^this */
     uint8_t halve;           /* 1: every reason but IDLE halves the rate, unless sdfa_set_rate refuses that */
     uint32_t floor;          /* mean loss per step that is low enough, in the unit of sdfa_stats.loss; 0: half of what
                                 guessing costs (cross-entropy), an error of 1/16 of the range (mean squared error) */
 };
 
 #define SDFA_GUARD_REPORTING                                                                                           \
-    { 64, 32, 6, 4, 5, 0, 0 }
+    { 64, 32, 6, 4, 14, 0, 0 }
 #define SDFA_GUARD_HALVING                                                                                             \
-    { 64, 32, 6, 4, 5, 1, 0 }
+    { 64, 32, 6, 4, 14, 1, 0 }
 
 struct sdfa_guard {
     /* public */

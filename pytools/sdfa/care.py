@@ -129,6 +129,14 @@ class CareState:
     decays: int
 
 
+def layer_numbers(text: str) -> tuple[int, ...]:
+    """ "0,2" to (0, 2)."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() and len(part) < 6 for part in parts):
+        raise SdfaError(f"--freeze {text}: numbers of trainable layers with commas between, 0 for the first")
+    return tuple(map(int, parts))
+
+
 def decode_judgement(payload: bytes) -> Judgement:
     verdict, n, right_before, loss_before, _, right, loss = struct.unpack("<3IQ2IQ", payload)
     return Judgement(VERDICTS[verdict], n, right_before, right, loss_before / 4096, loss / 4096)
@@ -163,3 +171,27 @@ def care_report(care: Care, state: CareState | None, judgements: tuple[Judgement
             "judgements": [asdict(j) for j in judgements],
         }  # fmt: skip
     return found
+
+
+def care_lines(result: dict[str, Any]) -> list[str]:
+    """The same for people; result: of `pytools learn`."""
+    care, lines = result["care"], []
+    if "gate" in care:
+        gate = care["gate"]
+        last = gate["judgements"][-1]
+        lines.append(
+            f"gate: {gate['refused']} of {len(gate['judgements'])} epochs taken back; last: {last['verdict']}, "
+            f"{last['right']} of {last['n']} held-out samples right ({last['right_before']} at its mark)"
+        )
+    if "guard" in care:
+        guard = care["guard"]
+        what = ", ".join(guard["reasons"]) or "nothing wrong"
+        lines.append(f"guard: {what} in {guard['windows']} windows; rate halved {guard['halvings']} times")
+    if "replay" in care:
+        ring = care["replay"]
+        lines.append(f"replay: {ring['steps']} steps from {ring['samples']} samples of {ring['seen']} seen")
+    if "forgetting" in result:
+        name = "accuracy" if "accuracy_before" in result else "rmse"
+        unit, scale = (" points", 100) if name == "accuracy" else ("", 1)
+        lines.append(f"forgetting: {scale * result['forgetting']:.3g}{unit} of {name} on the old samples")
+    return lines

@@ -21,7 +21,7 @@ class Config:
     diverged_q4: int = 32
     saturated_shift: int = 6
     coarse_shift: int = 4
-    idle_shift: int = 5
+    idle_shift: int = 14
     halve: bool = False
     floor: int = 0
 
@@ -98,7 +98,7 @@ class Guard:
             SATURATED: w.stopped << c.saturated_shift > w.updated,
             DIVERGED: risen and w.loss > self.loss - (self.loss >> 3),
             COARSE: (w.moved << c.coarse_shift) * w.weights > w.updated * w.sizes,
-            IDLE: w.loss > self.floor and w.updated << c.idle_shift < w.steps * w.weights,
+            IDLE: w.loss > self.floor and w.moved << c.idle_shift < w.steps * w.sizes,
         }
         return sum(bit for bit, wrong in found.items() if wrong)
 

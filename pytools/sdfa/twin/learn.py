@@ -49,8 +49,8 @@ class Twin:
     """A device in numpy: an image and its trainable state.
 
     weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. frozen: bit l stops
-    layer l. A learned image starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
-    experiments; the device has neither.
+    layer l. A learned image starts with its learned values. rounding other than "stochastic" and threshold other
+    than "sum" are for experiments; the device has neither.
     """
 
     def __init__(
