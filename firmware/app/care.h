@@ -1,6 +1,6 @@
 /* Handlers for the requests that look after learning, and the learning step with what CARE asked for. */
-#ifndef SDFA_CARE_H
-#define SDFA_CARE_H
+#ifndef APP_CARE_H
+#define APP_CARE_H
 
 #include "app.h"
 #include "sdfa.h"
