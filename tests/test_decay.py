@@ -7,6 +7,7 @@ import pytest
 
 from sdfa.errors import SdfaError
 from sdfa.twin.decay import decay, way_back
+from sdfa.twin.fixedpoint import i64
 from sdfa.twin.learn import Twin
 from tests.imagekit import Recipe, inputs, tail_of
 
@@ -16,14 +17,14 @@ def test_the_mean_over_all_random_numbers_is_exact(lambda_q16: int) -> None:
     """Every way from -255 to 255, all 65,536 values of r: the changes sum up to way * lambda, and stay on the way."""
     r = np.arange(65536)
     for way in range(-255, 256):
-        change = way_back(np.int64(way), lambda_q16, r)
+        change = way_back(i64(way), lambda_q16, r)
         assert int(change.sum()) == way * lambda_q16
         assert min(way, 0) <= change.min() <= change.max() <= max(way, 0)
 
 
 @pytest.mark.parametrize("way", [-(2**33), -70000, -1, 3, 2**31 + 5])
 def test_the_mean_of_a_bias_is_exact(way: int) -> None:
-    assert int(way_back(np.int64(way), 777, np.arange(65536)).sum()) == way * 777
+    assert int(way_back(i64(way), 777, np.arange(65536)).sum()) == way * 777
 
 
 def away() -> Twin:
@@ -37,7 +38,7 @@ def away() -> Twin:
 
 def unfolded(twin: Twin, i: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """b = bias + z * sum(w)."""
-    return twin.biases[i] + twin.layers[i].z_in * twin.weights[i].astype(np.int64).sum(axis=1)
+    return i64(i64(twin.biases[i]) + twin.layers[i].z_in * i64(twin.weights[i]).sum(axis=1))
 
 
 def test_weights_and_unfolded_biases_go_their_share() -> None:

@@ -318,6 +318,7 @@ static bool (*const handlers[])(uint32_t len) = {
     [APP_HOLD_OUT] = do_hold_out,
     [APP_JUDGE] = do_judge,
     [APP_CARED] = do_cared,
+    [APP_ADD_CLASS] = do_add_class,
 };
 
 static bool needs_model(uint32_t code) {

@@ -37,7 +37,8 @@
     X(REMEMBER, 14, "n * {input, u16 label} -> n * u16 kept; into the ring, not learned")                              \
     X(HOLD_OUT, 15, "n * {input, u16 label} -> n * u16 1; these become the gate's, and the weights its mark")          \
     X(JUDGE, 16, "-> u32 verdict, before and after: u32 n, u32 correct, u64 loss")                                     \
-    X(CARED, 17, "-> u32 of the ring: n, seen, random, steps; of the guard: windows, halvings, reasons, loss; decays")
+    X(CARED, 17, "-> u32 of the ring: n, seen, random, steps; of the guard: windows, halvings, reasons, loss; decays") \
+    X(ADD_CLASS, 18, "-> u32 label of the slot that was opened")
 
 /* Sections that MEASURE tells about: X(name, index, what). The first MEASURE begins, each further one tells what was
  * since the one before. stack_len is that of the deepest call, instructions the sum of all, after the least and the

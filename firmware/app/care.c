@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sdfa_balance.h"
+#include "sdfa_class.h"
 #include "sdfa_decay.h"
 #include "sdfa_gate.h"
 #include "sdfa_guard.h"
@@ -239,5 +240,18 @@ bool do_cared(uint32_t len) {
     write_u32(care.reasons);
     write_u32(care.guard.loss);
     write_u32(care.decays);
+    return true;
+}
+
+bool do_add_class(uint32_t len) {
+    int32_t label;
+
+    if (len)
+        return refuse(APP_ERR_LENGTH, len);
+    label = sdfa_add_class(care.net);
+    if (label < 0)
+        return refuse(label, 0);
+    begin(SDFA_ERR_OK, 4);
+    write_u32((uint32_t)label);
     return true;
 }

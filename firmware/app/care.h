@@ -33,5 +33,6 @@ bool do_remember(uint32_t len);
 bool do_hold_out(uint32_t len);
 bool do_judge(uint32_t len);
 bool do_cared(uint32_t len);
+bool do_add_class(uint32_t len);
 
 #endif

@@ -47,7 +47,8 @@ extern "C" {
     X(LOSS, -16, "image was made for the other loss")                                                                  \
     X(RATE, -17, "learning rate does not fit its fixed-point form")                                                    \
     X(THRESHOLD, -18, "threshold is out of range")                                                                     \
-    X(ROOM, -19, "memory for samples is too small")
+    X(ROOM, -19, "memory for samples is too small")                                                                    \
+    X(SPARE, -20, "no spare class is left")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -138,7 +139,7 @@ void sdfa_run(struct sdfa *s);
 int32_t sdfa_class(const struct sdfa *s);
 
 /* One learning step from the last run, in place. label: 0 .. class_n - 1.
- * Errors, in this order: LOSS (image was made for targets), FROZEN, LABEL, ORDER (no run since the last step); then
+ * Errors, in this order: LOSS (image was made for targets), FROZEN, LABEL (also of a closed slot), ORDER (no run since the last step); then
  * nothing is changed. */
 int sdfa_learn(struct sdfa *s, uint32_t label);
 

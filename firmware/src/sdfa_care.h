@@ -45,6 +45,7 @@
 #define SDFA_CARE_H
 
 #include "sdfa_balance.h"
+#include "sdfa_class.h"
 #include "sdfa_decay.h"
 #include "sdfa_gate.h"
 #include "sdfa_guard.h"

@@ -43,6 +43,11 @@ static void decay_row(struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i
     *bias = (int32_t)(b > BIAS_MAX ? BIAS_MAX : b < -BIAS_MAX ? -BIAS_MAX : b);
 }
 
+/* The factory knows no weights of a class that was added later. */
+static int is_spare(const struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i) {
+    return ((const sdfa_i32 *)(const void *)(s->factory + op->bias))[i] < -BIAS_MAX;
+}
+
 int sdfa_decay(struct sdfa *s, uint32_t lambda_q16) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
@@ -51,7 +56,8 @@ int sdfa_decay(struct sdfa *s, uint32_t lambda_q16) {
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
         const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
         for (uint32_t i = 0; i < op->out_n && sdfa_learns(s, l); i++)
-            decay_row(s, op, i, (int32_t)lambda_q16);
+            if (!is_spare(s, op, i))
+                decay_row(s, op, i, (int32_t)lambda_q16);
     }
     s->ready = 0;
     return SDFA_ERR_OK;

@@ -153,6 +153,12 @@ static inline sdfa_i32 *sdfa_kept(const struct sdfa *s) {
     return (sdfa_i32 *)(void *)(s->arena + sdfa_layer_op(s, last)->acc);
 }
 
+/* Whether output c is a spare one that no class has yet: learning never makes a bias so low. */
+static inline int sdfa_slot_closed(const struct sdfa *s, uint32_t c) {
+    const struct sdfa_dense_op *last = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u);
+    return ((const sdfa_i32 *)(const void *)(s->tail + last->bias))[c] < -(1 << 30);
+}
+
 /* One learning step; answer as for sdfa_loss.error (sdfa_step.c). Errors: FROZEN, ORDER. */
 int sdfa_step(struct sdfa *s, const void *answer);
 

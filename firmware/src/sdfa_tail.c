@@ -31,7 +31,7 @@ int sdfa_label_status(const struct sdfa *s, uint32_t label) {
         return SDFA_ERR_FROZEN;
     if (sdfa_learning_of(s)->loss != SDFA_LOSS_SOFTMAX_CE)
         return SDFA_ERR_LOSS;
-    if (label >= s->class_n)
+    if (label >= s->class_n || sdfa_slot_closed(s, label))
         return SDFA_ERR_LABEL;
     return s->ready ? SDFA_ERR_OK : SDFA_ERR_ORDER;
 }

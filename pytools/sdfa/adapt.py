@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.care import Care, Cared, CareStage, CareState, Judge, Judgement, care_report
+from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_report
 from sdfa.data import Samples, load_samples
 from sdfa.device import Classify, Device, HoldOut, Learn, LearnTarget, Remember, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
@@ -20,6 +20,7 @@ from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import repack
 from sdfa.records import HEADER, LOSSES
+from sdfa.spare import open_classes
 from sdfa.targets import Target
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
@@ -117,11 +118,14 @@ def tail_weight_count(image: Image) -> int:
     return sum(int(op["in_n"]) * int(op["out_n"]) for op in ops)
 
 
-def samples_of(image: Image, path: Path) -> Samples:
-    """A user's .npz file, checked to be what this image learns from."""
+def samples_of(image: Image, path: Path, added: int = 0) -> Samples:
+    """A user's .npz file, checked to be what this image learns from. added: classes that are still to be opened."""
     labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
     outputs = class_count(image)
-    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
+    classes = open_classes(image) + added
+    if classes > outputs:
+        raise SdfaError(f"--add-class {added}: the image has {outputs - open_classes(image)} spare classes left")
+    return load_samples(path, input_shape=input_shape(image), classes=classes if labels else None, outputs=outputs)
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
@@ -202,6 +206,7 @@ def plan_stages(
             tau_q15=None if settings.tau is None else tau_q15(settings.tau),
             seed=settings.seed & 0x7FFFFFFF,
         ),
+        *[AddClass()] * care.added,
         *([CareStage(care, settings.seed)] if care.on_the_device else []),
         *([Remember(quantize_input(image, memories.x), memories.y.astype(np.int64))] if memories else []),
         *([HoldOut(quantize_input(image, held.x), held.y.astype(np.int64))] if held else []),

@@ -24,6 +24,7 @@ class Care:
     guard: report | halve the rate, in windows of `window` steps; "" for no guard.
     frozen: trainable layers that do not learn, 0 is the first. balance: errors weigh by the counts of the classes.
     decay: share of the way back to the factory weights, after every `decay_every` new samples.
+    added: spare outputs that become classes first.
     hold_out: samples that are not learned but judge each epoch; a worse epoch is taken back.
     """
 
@@ -37,6 +38,7 @@ class Care:
     decay: float = 0.0
     decay_every: int = 16
     hold_out: int = 0
+    added: int = 0
 
     @property
     def on_the_device(self) -> bool:
@@ -92,6 +94,11 @@ class Judge:
 @dataclass(frozen=True)
 class Cared:
     """Asks what was done beside learning."""
+
+
+@dataclass(frozen=True)
+class AddClass:
+    """Opens the next spare output."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,8 @@ def care_report(care: Care, state: CareState | None, judgements: tuple[Judgement
         found["balance"] = True
     if care.decay and state:
         found["decay"] = {"share": care.decay_q16 / 65536, "every": care.decay_every, "times": state.decays}
+    if care.added:
+        found["added"] = care.added
     if care.hold_out:
         found["gate"] = {
             "hold_out": care.hold_out, "refused": sum(j.refused for j in judgements),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.care import Cared, CareStage, CareState, Judge, Judgement, decode_care_state, decode_judgement
+from sdfa.care import AddClass, Cared, CareStage, CareState, Judge, Judgement, decode_care_state, decode_judgement
 from sdfa.costs import Costs, decode_costs
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -147,7 +147,7 @@ class Profile:
 
 
 Labelled = Learn | Remember | HoldOut
-Stage = Run | Classify | Labelled | LearnTarget | Set | Reset | Measure | Profile | CareStage | Judge | Cared
+Stage = Run | Classify | Labelled | LearnTarget | Set | Reset | Measure | Profile | CareStage | Judge | Cared | AddClass
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ class Session:
     states: one per Learn and LearnTarget, as it was after that stage. state, tail, memory: at the end.
     costs: one per Measure. profiles: instructions int64 (n, operations), one per Profile.
     kept: one uint16 (n,) per Remember, whether each sample went into the ring. judgements: one per Judge.
-    cared: one per Cared.
+    cared: one per Cared. added: label of each AddClass.
     tail: the bytes of the trainable tail, empty if nothing learns.
     """
 
@@ -176,6 +176,7 @@ class Session:
     kept: tuple[ClassArray, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     cared: tuple[CareState, ...] = ()
+    added: tuple[int, ...] = ()
 
     def ram(self) -> dict[str, int | None]:
         """Bytes of RAM: stack is the measured high-water mark of the whole program, None if unknown; total of all."""
@@ -325,7 +326,7 @@ def _encode(stage: Stage) -> Request:
 
 
 _PLAIN: dict[type, str] = {
-    Measure: "MEASURE", Reset: "RESET", Judge: "JUDGE", Cared: "CARED",
+    Measure: "MEASURE", Reset: "RESET", Judge: "JUDGE", Cared: "CARED", AddClass: "ADD_CLASS",
     Learn: "LEARN", Remember: "REMEMBER", HoldOut: "HOLD_OUT",
 }  # fmt: skip
 """Requests whose stages need no more than their name, or name and labelled samples."""
@@ -369,6 +370,7 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     kept: list[ClassArray] = []
     judgements: list[Judgement] = []
     cared: list[CareState] = []
+    added: list[int] = []
     rest = iter(replies)
     for stage in stages:
         _check_rows(target, info, stage)
@@ -387,6 +389,8 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
             judgements.append(decode_judgement(payload))
         elif isinstance(stage, Cared):
             cared.append(decode_care_state(payload))
+        elif isinstance(stage, AddClass):
+            added += _u32s(payload)
         elif isinstance(stage, Measure):
             costs.append(decode_costs(target.name, payload))
         elif isinstance(stage, Profile):
@@ -397,5 +401,5 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     tail = _accept(target, "TAIL", next(rest)) if info.tail_len else b""
     return Session(
         info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory,
-        tuple(costs), tuple(profiles), tuple(kept), tuple(judgements), tuple(cared),
+        tuple(costs), tuple(profiles), tuple(kept), tuple(judgements), tuple(cared), tuple(added),
     )  # fmt: skip

@@ -13,7 +13,7 @@ static void texts(char **path) {
     SDFA_ERRORS(SDFA_X)
 #undef SDFA_X
     for (int value = -200; value < 200; value++)
-        if (value > 0 || value < SDFA_ERR_ROOM)
+        if (value > 0 || value < SDFA_ERR_SPARE)
             CHECK(strcmp(sdfa_error_text(value), "unknown error") == 0);
 }
 

@@ -45,6 +45,9 @@ def export(
         str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
     ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
+    spare_classes: Annotated[
+        int, typer.Option(metavar="N", help="Outputs for classes that are added on the device.", min=0)
+    ] = 0,
     json_to: JsonOpt = None,
 ) -> None:
     """Turn a .tflite model into an image, C source and a report.
@@ -60,7 +63,7 @@ def export(
     said = beside(model, graph.sha256)
     asked = Options(
         train_last, feedback, connections, seed, lr, threshold, loss, tuple(labels.split(",")) if labels else (),
-        _calibration(graph, calib),
+        _calibration(graph, calib), spare_classes,
     )  # fmt: skip
     asked.refuse_useless(said)
     result = export_file(model, name, asked, said)

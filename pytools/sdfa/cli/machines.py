@@ -116,6 +116,9 @@ def learn(
     decay_every: Annotated[
         int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)
     ] = 16,
+    add_class: Annotated[
+        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
+    ] = 0,
     json_to: JsonOpt = None,
 ) -> None:
     """Let an image learn on a target; save the learned image and a report.
@@ -134,12 +137,12 @@ def learn(
     check_outputs([], [image], json_to)
     raw, parsed = load_image(image)
     samples, judge, old, memories = (
-        samples_of(parsed, path) if path else None for path in (data, eval_data, old_data, replay_data)
+        samples_of(parsed, path, add_class) if path else None for path in (data, eval_data, old_data, replay_data)
     )
     assert samples is not None
     care = Care(
         replay, replay_policy, replay_steps, guard, frozen=layer_numbers(freeze), balance=balance, decay=decay,
-        decay_every=decay_every, hold_out=hold_out,
+        decay_every=decay_every, hold_out=hold_out, added=add_class,
     )  # fmt: skip
     settings = Settings(epochs, lr, threshold, seed, care)
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):

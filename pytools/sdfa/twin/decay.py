@@ -26,15 +26,16 @@ def decay(twin: Twin, lambda_q16: int) -> None:
 
 def _decay_layer(twin: Twin, i: int, lambda_q16: int) -> None:
     layer = twin.layers[i]
-    old, factory = i64(twin.weights[i]), i64(layer.weights(twin.image.tail))
-    words = _words(twin, layer.out_n, 1 + -(-layer.in_n // 4))
-    r = lanes(words[:, 1:]).reshape(layer.out_n, -1)[:, : layer.in_n]
+    rows = layer.bias(twin.image.tail) >= -BIAS_MAX  # the factory knows no weights of classes that were added later
+    old, factory = i64(twin.weights[i])[rows], i64(layer.weights(twin.image.tail))[rows]
+    words = _words(twin, len(old), 1 + -(-layer.in_n // 4))
+    r = lanes(words[:, 1:]).reshape(len(old), -1)[:, : layer.in_n]
     new = old + way_back(factory - old, lambda_q16, r)
-    bias = i64(twin.biases[i])
-    way = i64(layer.bias(twin.image.tail)) - bias + layer.z_in * (factory - old).sum(axis=1)
+    bias = i64(twin.biases[i])[rows]
+    way = i64(layer.bias(twin.image.tail))[rows] - bias + layer.z_in * (factory - old).sum(axis=1)
     bias = bias + way_back(way, lambda_q16, i64(words[:, 0]) >> 16) - layer.z_in * (new - old).sum(axis=1)
-    twin.weights[i] = new.astype(np.int8)
-    twin.biases[i] = np.clip(bias, -BIAS_MAX, BIAS_MAX).astype(np.int32)
+    twin.weights[i][rows] = new.astype(np.int8)
+    twin.biases[i][rows] = np.clip(bias, -BIAS_MAX, BIAS_MAX).astype(np.int32)
 
 
 def _words(twin: Twin, rows: int, each: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:

@@ -148,6 +148,9 @@ class Twin:
             raise SdfaError(
                 f"labels are {y.dtype}{list(y.shape)}; they must be {len(features)} integers below {classes}"
             )
+        closed = [int(c) for c in np.unique(y) if not self.is_open(int(c))]
+        if closed:
+            raise SdfaError(f"label {closed[0]} is a spare class: add it first")
         return np.array([self._learn_one(f, int(c)) for f, c in zip(features, y, strict=True)], np.int64)
 
     def learn_weighted(self, features: Int8Array, label: int, weight_q15: int) -> int:
@@ -166,6 +169,26 @@ class Twin:
         self._expect("softmax_ce")
         error = cross_entropy(self._logits(self._pass(features).acc), label, self.tau_q15, self.threshold)
         return error.guess == label, error.loss
+
+    def is_open(self, label: int) -> bool:
+        """Whether this output is no spare one that waits for a class (4.7)."""
+        return int(self.biases[-1][label]) >= -(1 << 30)
+
+    def add_class(self) -> int:
+        """Opens the next spare output with the mean of the open ones; its label."""
+        w, bias, z = i64(self.weights[-1]), i64(self.biases[-1]), self.layers[-1].z_in
+        is_open = np.array([self.is_open(c) for c in range(len(bias))])
+        if is_open.all() or not is_open.any():
+            raise SdfaError("no spare class is left; export with more --spare-classes")
+        slot, n = int(np.argmin(is_open)), int(is_open.sum())
+        sums = w[is_open].sum(axis=0)
+        new = mean_of(sums, n)
+        towards_zero = np.sign(bias[is_open]) * (np.abs(bias[is_open]) // n)
+        rest = int((bias[is_open] - n * towards_zero).sum())
+        folded = z * int((sums - n * new).sum())
+        self.weights[-1][slot] = np.clip(new, -127, 127)
+        self.biases[-1][slot] = int(towards_zero.sum()) + int(mean_of(i64(rest), n)) + int(mean_of(i64(folded), n))
+        return slot
 
     def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:
         """One step from one sample int8[input_len] and its targets i16[C], of the output range, Q15."""
@@ -248,3 +271,8 @@ class Twin:
         change = apply(layer, self._draws[i], moves, i64(x) - layer.z_in, self.weights[i], self.biases[i])
         self.stats.moved += change.moved
         self.stats.saturated_weights += change.saturated
+
+
+def mean_of(total: Int64Array, n: int) -> Int64Array:
+    """total / n to the nearest, halves away from zero for even n, as C divides."""
+    return i64(np.sign(total) * ((np.abs(total) + n // 2) // n))
