@@ -41,15 +41,15 @@ def _opened(folder: Path, *images: bytes) -> list[str]:
 @pytest.mark.parametrize(
     "case",
     [
-        "alignment", "memory", "kernels", "frozen", "same_outputs", "order", "label", "rate", "threshold", "reset",
-        "seed", "tail_alone", "care_frozen", "ring", "gate", "guard", "weights",
+        "alignment", "memory", "anew", "kernels", "frozen", "same_outputs", "order", "label", "rate", "threshold",
+        "reset", "seed", "tail_alone", "care_frozen", "ring", "gate", "guard", "weights",
     ],
 )  # fmt: skip
 def test_it_holds_for_an_image_that_learns_classes(case: str, image: bytes, tmp_path: Path) -> None:
     assert _api(tmp_path, case, image) == []
 
 
-@pytest.mark.parametrize("case", ["alignment", "memory", "kernels", "frozen", "same_outputs", "rate"])
+@pytest.mark.parametrize("case", ["alignment", "memory", "anew", "kernels", "frozen", "same_outputs", "rate"])
 def test_it_holds_for_an_image_that_learns_targets(case: str, tmp_path: Path) -> None:
     assert _api(tmp_path, case, MSE) == []
 
@@ -188,8 +188,13 @@ def test_each_malformed_image_is_refused_with_its_error(error: str, tmp_path: Pa
     assert _opened(tmp_path, *images) == [error] * len(images)
 
 
+# tests/test_link_remote.py sees to these
+LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
+
+
 def test_each_error_occurs_here_or_in_the_cases() -> None:
-    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "api_care.c"))
+    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "api_care.c", "store.c"))
+    cases += "".join(f"SDFA_ERR_{name} " for name in LINK_ERRORS)
     assert [
         name for name in ERRORS.values() if name not in REFUSED and not re.search(rf"SDFA_ERR_{name}\b", cases)
     ] == []

@@ -1,8 +1,6 @@
 /* The learning section of an image: its check, and the settings that may change at run time. */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 #define CLASSES_MAX 16384u /* keeps the sum of exponentials, Q16, inside 30 bits */
 #define SHIFT_MIN   7      /* keeps step * activation inside int32 */
 #define SHIFT_MAX   30     /* a smaller step never moves a weight */
@@ -87,8 +85,8 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
     return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
            sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
-           sdfa_in_arena(s, g->delta, deltas, 2) && sdfa_mults_ok(s, g->zmult, last->out_n) &&
-           sdfa_shifts_ok(s, g->zshift, last->out_n) && last->out_n <= CLASSES_MAX;
+           sdfa_in_arena(s, g->delta, deltas, 2) && ((g->zmult | g->zshift) & 3u) == 0 &&
+           sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
 }
 
 static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
@@ -164,7 +162,7 @@ int sdfa_freeze(struct sdfa *s, uint16_t layers) {
 int sdfa_reset(struct sdfa *s) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
-    memcpy(s->tail_ram, s->factory, s->tail_len);
+    sdfa_copy(s->tail_ram, s->factory, s->tail_len);
     s->ready = 0;
     return SDFA_ERR_OK;
 }

@@ -19,7 +19,7 @@ int sdfa_run_tail(struct sdfa *s) {
         return SDFA_ERR_FROZEN;
     for (off = sdfa_layer_at(s, 0)->op; off < s->ops_len;) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)(s->ops + off);
-        sdfa_find_kernel(s->kernels, op->kind)->run(s, op);
+        sdfa_find_kernel(s->kernels, op)->run(s, op);
         off += op->len;
     }
     s->ready = 1;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,6 +116,14 @@ def load_samples(
 def load_inputs(path: Path, *, input_shape: tuple[int, ...]) -> Inputs:
     """The array x of a .npz file, checked like that of load_samples; raises SdfaError."""
     return check_inputs(path, _read(path, ("x",))[0], input_shape)
+
+
+def load_arrays(path: Path, *, values: int, outputs: int | None = None) -> tuple[Inputs, Float32Array | None]:
+    """The array x of a .npz file, samples of `values` values in any shape, and, with `outputs`, the targets y."""
+    found = _read(path, ("x",) if outputs is None else ("x", "y"))
+    shape = found[0].shape[1:]
+    x = check_inputs(path, found[0], shape if math.prod(shape) == values and shape else (values,))
+    return x, None if outputs is None else _targets(path, found[1], outputs)
 
 
 def _read(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:

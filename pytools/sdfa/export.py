@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -344,19 +344,25 @@ def layer_class_n(g: Learning | None) -> int:
     return g.tail.layers[-1].out_n if g else 0
 
 
-def write_files(export: Export, folder: Path) -> list[Path]:
-    """Write NAME.sdfa .c .h .json into a folder that is empty, absent, or holds an earlier export of the same name."""
-    names = [f"{export.name}{ext}" for ext in (".sdfa", ".c", ".h", ".json")]
+def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None = None) -> list[Path]:
+    """Write NAME.sdfa .c .h .json into a folder that is empty, absent, or holds an earlier export of the same name.
+
+    more: further files by their extension.
+    """
+    texts = {
+        ".c": export.csource.source, ".h": export.csource.header, ".json": json.dumps(export.report, indent=1) + "\n",
+    }  # fmt: skip
+    contents = {".sdfa": export.data} | {ext: text.encode() for ext, text in texts.items()} | dict(more or {})
+    files = {f"{export.name}{ext}": data for ext, data in contents.items()}
     check_folder(folder)
     others = (
-        sorted(p.name for p in itertools.islice(folder.iterdir(), 100) if p.name not in names)
+        sorted(p.name for p in itertools.islice(folder.iterdir(), 100) if p.name not in files)
         if folder.exists()
         else []
     )
     if others:
         raise SdfaError(f"{folder} holds something else ({others[0]}): give an empty or a new folder to -o")
     folder.mkdir(parents=True, exist_ok=True)
-    texts = [None, export.csource.source, export.csource.header, json.dumps(export.report, indent=1) + "\n"]
-    for name, text in zip(names, texts, strict=True):
-        write_whole(folder / name, export.data if text is None else text.encode())
-    return [folder / name for name in names]
+    for name, data in files.items():
+        write_whole(folder / name, data)
+    return [folder / name for name in files]

@@ -69,7 +69,7 @@ def export(
     result = export_file(model, name, asked, said)
     result.report["warnings"] += beside_note(model, graph.sha256)
     files = write_files(result, out)
-    emit(result.report, json_to, lambda: _show_export(result.report, files))
+    emit(result.report, json_to, lambda: show_export(result.report, files))
 
 
 def _calibration(graph: Any, calib: Path | None) -> npt.NDArray[np.int8] | None:
@@ -83,7 +83,7 @@ def _calibration(graph: Any, calib: Path | None) -> npt.NDArray[np.int8] | None:
     return quantize_values(x, float(t.scale[0]), int(t.zero_point[0]))
 
 
-def _show_export(report: dict[str, Any], files: list[Path]) -> None:
+def show_export(report: dict[str, Any], files: list[Path]) -> None:
     from sdfa.report import export_tables
 
     for part in export_tables(report):

@@ -1,0 +1,77 @@
+"""The command that makes an untrained net: init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sdfa.cli.base import SEED_MAX, JsonOpt, app, emit
+from sdfa.cli.files import show_export
+from sdfa.files import check_outputs
+
+
+@app.command()
+def init(
+    sizes: Annotated[str, typer.Argument(metavar="SIZES", help="Width of the input and of each layer: 64-32-10.")],
+    out: Annotated[
+        Path, typer.Option("-o", metavar="FOLDER", help="A new or empty folder, or that of an earlier init.")
+    ],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="C name (default: net and the sizes).")] = None,
+    train_last: Annotated[
+        int | None, typer.Option(metavar="N", help="Layers that learn (default: all).", min=1)
+    ] = None,
+    feedback: Annotated[
+        str | None, typer.Option(metavar="KIND", help="random (the default), dense, bp or last.")
+    ] = None,
+    connections: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of weights, feedback and rounding.", min=0, max=SEED_MAX)
+    ] = None,
+    calib: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Inputs (.npz with x) that set the scales (default: 0 to 1).")
+    ] = None,
+    headroom: Annotated[
+        float, typer.Option(metavar="X", help="How many times larger weights and values may grow.")
+    ] = 4.0,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate to start with.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="ERROR", help="Smaller output errors are dropped (0 to below 1).")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(metavar="LOSS", help="softmax_ce (the default) or mse.")] = None,
+    labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
+    json_to: JsonOpt = None,
+) -> None:
+    """Make an untrained dense net that learns from scratch: an image, C source, a report, and a .tflite file.
+
+    Example: [cyan]pytools init 64-32-10 -o build/scratch[/cyan]
+    """
+    from sdfa.dense_model import parse_sizes
+    from sdfa.export import Options
+    from sdfa.init import init_net, write_init
+    from sdfa.settings import ModelSettings
+
+    check_outputs([], [calib], json_to)
+    widths = parse_sizes(sizes)
+    asked = Options(
+        train_last, feedback or "random", connections, seed, lr, threshold, loss,
+        tuple(labels.split(",")) if labels else (),
+    )  # fmt: skip
+    asked.refuse_useless(ModelSettings())
+    export, model = init_net(widths, name, _calibration(calib, widths, loss), headroom, asked)
+    files = write_init(export, model, out)
+    emit(export.report, json_to, lambda: show_export(export.report, files))
+
+
+def _calibration(path: Path | None, sizes: tuple[int, ...], loss: str | None) -> Any:
+    from sdfa.data import load_arrays
+    from sdfa.init import Calibration
+
+    if path is None:
+        return None
+    x, y = load_arrays(path, values=sizes[0], outputs=sizes[-1] if loss == "mse" else None)
+    return Calibration(x, y)
