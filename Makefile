@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] tests/c/*.[ch])
+PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay store tail care)
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 
 ARM := arm-none-eabi-gcc=gcc-arm-none-eabi,libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm
@@ -40,7 +41,7 @@ lint: $(VENV)/.dev
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb -mfloat-abi=hard $(STRICT) firmware/src/*.c
 	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) firmware/src/*.c
-	g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ firmware/src/sdfa.h
+	for h in $(PUBLIC); do g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ $$h || exit 1; done
 
 bench: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM) $(RISCV)

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sdfa.export import Options, export_graph
 from sdfa.image_reader import sections_of
+from sdfa.load import load_tflite
 from sdfa.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
 from sdfa.targets.codes import read_list
 from tests.cprogram import C_DIR, SRC, output, sanitized
 from tests.imagekit import Data, op_image, resealed
 from tests.samples import bare, cnn_image, dense_image, frozen_image, learned
+from tests.tflite_writer import dense_net
 from tests.tiny_image import tiny_image
 
 CE, BP, MSE, FROZEN = dense_image(), dense_image("bp"), dense_image("dense", "mse"), frozen_image()
@@ -27,7 +30,7 @@ def _api(folder: Path, case: str, *images: bytes) -> list[str]:
     paths = [folder / f"{i}.sdfa" for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         path.write_bytes(image)
-    return output(sanitized("api", "api.c", "api_net.c"), case, *paths).splitlines()
+    return output(sanitized("api", "api.c", "api_care.c", "api_net.c"), case, *paths).splitlines()
 
 
 def _opened(folder: Path, *images: bytes) -> list[str]:
@@ -42,7 +45,7 @@ def _opened(folder: Path, *images: bytes) -> list[str]:
     "case",
     [
         "alignment", "memory", "anew", "kernels", "frozen", "same_outputs", "order", "label", "rate", "threshold",
-        "reset", "seed",
+        "reset", "seed", "tail_alone", "care_frozen", "ring", "gate", "guard", "weights",
     ],
 )  # fmt: skip
 def test_it_holds_for_an_image_that_learns_classes(case: str, image: bytes, tmp_path: Path) -> None:
@@ -56,7 +59,15 @@ def test_it_holds_for_an_image_that_learns_targets(case: str, tmp_path: Path) ->
 
 def test_where_nothing_learns_nothing_can_be_taught(tmp_path: Path) -> None:
     assert _api(tmp_path, "nothing_learns", FROZEN) == []
+    assert _api(tmp_path, "care_frozen", FROZEN) == []
     assert _api(tmp_path, "nothing_learns", tiny_image(learns=False)) == []
+
+
+def test_a_spare_class_is_opened_once(tmp_path: Path) -> None:
+    model = dense_net(np.random.default_rng(0), (12, 8, 4), softmax=True, per_channel=True)
+    for layers in (1, 2):
+        image = export_graph(load_tflite(model, "net"), "net", Options(train_last=layers, spare=1, rate=0.1)).data
+        assert _api(tmp_path, "classes", image) == []
 
 
 def test_each_loss_refuses_the_other_s_call(tmp_path: Path) -> None:
@@ -187,7 +198,7 @@ LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
 
 
 def test_each_error_occurs_here_or_in_the_cases() -> None:
-    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "store.c"))
+    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "api_care.c", "store.c"))
     cases += "".join(f"SDFA_ERR_{name} " for name in LINK_ERRORS)
     assert [
         name for name in ERRORS.values() if name not in REFUSED and not re.search(rf"SDFA_ERR_{name}\b", cases)

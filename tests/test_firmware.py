@@ -141,6 +141,8 @@ VIRTUAL = {
     "sdfa_step": "loss run",
     "deltas_of": "feedback run",
     "move_layers": "update run",
+    "sdfa_run_tail": "kernel run",
+    "sdfa_score_label": "loss run",
     "run_pool": "pool cell",
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
@@ -228,6 +230,7 @@ def _exported(train_last: int, feedback: str = "aligned", master: int = 8) -> Ex
 
 
 USER = """#include "net.h"
+#include "sdfa_care.h"
 static struct sdfa net;
 static uint32_t arena[NET_ARENA_LEN / 4 + 1], tail[NET_TAIL_LEN / 4 + 1];
 int main(void) {
@@ -250,6 +253,10 @@ def _linked(export: Export, learn: str, folder: Path) -> set[str]:
     return {name for _, name in _symbols("cortex-m0", folder)}
 
 
+CARE = {
+    "sdfa_run_tail", "sdfa_score_label", "sdfa_replay_put", "sdfa_replay_learn", "sdfa_gate_judge", "sdfa_guard_step",
+    "sdfa_learn_weighted", "sdfa_balance_count", "sdfa_decay", "sdfa_freeze",
+}  # fmt: skip
 LEARNING = {"sdfa_step", "sdfa_learn", "sdfa_check_learning", "sdfa_loss_softmax_ce"}
 OTHERS = {"sdfa_kernel_conv", "sdfa_kernel_softmax", "sdfa_all_kernels", "sdfa_loss_mse", "sdfa_error_text"}
 
@@ -273,4 +280,23 @@ def test_a_firmware_that_learns_holds_its_own_rules_only(feedback: str, own: str
     assert symbols & OTHERS == set()
     assert {name for name in symbols if name.startswith("sdfa_feedback_")} == {f"sdfa_feedback_{own}"}
     assert symbols & set(UPDATES.values()) == {UPDATES[master]}
+    assert {name for name in symbols if re.match("sdfa_(tail|samples|replay|gate|guard|balance|decay)", name)} == set()
+    assert symbols & CARE == set()
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}
+
+
+USES = {
+    "sdfa_decay(&net, 9)": {"sdfa_decay"},
+    "sdfa_freeze(&net, 1)": {"sdfa_freeze"},
+    "sdfa_learn_weighted(&net, 1, 9)": {"sdfa_learn_weighted"},
+    "sdfa_run_tail(&net)": {"sdfa_run_tail"},
+    "(int)sdfa_guard_step((struct sdfa_guard *)arena, &net)": {"sdfa_guard_step"},
+    "sdfa_gate_judge((struct sdfa_gate *)arena, &net)": {"sdfa_gate_judge", "sdfa_score_label", "sdfa_run_tail"},
+    "sdfa_replay_learn((struct sdfa_replay *)arena, &net)": {"sdfa_replay_learn", "sdfa_run_tail"},
+}
+
+
+@pytest.mark.parametrize("call", USES)
+def test_what_looks_after_learning_is_linked_one_by_one(call: str, tmp_path: Path) -> None:
+    symbols = _linked(_exported(2), f"sdfa_learn(&net, 1) + {call}", tmp_path)
+    assert symbols & CARE == USES[call]

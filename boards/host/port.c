@@ -7,7 +7,7 @@
 
 #include "app.h"
 
-enum { BLOCK_MAX = 3 }; /* arena, tail, targets */
+enum { BLOCK_MAX = 8 }; /* arena, tail, targets, ring, counts of classes, hold-out samples, copy of the tail */
 
 static struct {
     FILE *requests;

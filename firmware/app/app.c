@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "care.h"
 #include "measure.h"
 #include "sdfa.h"
 #include "sdfa_internal.h"
+#include "wire.h"
 
 /* One open model and its memory. */
 static struct {
@@ -17,67 +19,6 @@ static struct {
     uint32_t tail_len;
     bool open;
 } app;
-
-static uint32_t get_u16(const uint8_t *p) {
-    return p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t get_u32(const uint8_t *p) {
-    return get_u16(p) | get_u16(p + 2) << 16;
-}
-
-static void write_u16(uint32_t value) {
-    const uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
-
-    app_write(bytes, sizeof bytes);
-}
-
-static void write_u32(uint32_t value) {
-    write_u16(value & 0xffffu);
-    write_u16(value >> 16);
-}
-
-static void write_u64(uint64_t value) {
-    write_u32((uint32_t)value);
-    write_u32((uint32_t)(value >> 32));
-}
-
-static void begin(int status, uint32_t len) {
-    write_u32((uint32_t)status);
-    write_u32(status ? 0 : len);
-}
-
-static bool skip(uint32_t len) {
-    uint8_t bytes[32];
-
-    while (len > 0) {
-        uint32_t part = len < sizeof bytes ? len : (uint32_t)sizeof bytes;
-
-        if (!app_read(bytes, part))
-            return false;
-        len -= part;
-    }
-    return true;
-}
-
-/* A reply without payload to a request whose payload is of no use. */
-static bool refuse(int status, uint32_t len) {
-    begin(status, 0);
-    return skip(len);
-}
-
-/* Answers a request of len bytes: samples of in_len bytes, each read by next, which writes out_len bytes. */
-static bool stream(uint32_t len, uint32_t in_len, uint32_t out_len, bool (*next)(void)) {
-    uint32_t n = len / in_len;
-
-    if (len % in_len != 0 || (uint64_t)n * out_len > UINT32_MAX)
-        return refuse(APP_ERR_LENGTH, len);
-    begin(SDFA_ERR_OK, n * out_len);
-    for (; n > 0; n--)
-        if (!next())
-            return false;
-    return true;
-}
 
 /* What a still unchecked image says that it needs: sdfa_open decides whether that is true. */
 static void read_lengths(const void *image, uint32_t image_len) {
@@ -119,6 +60,7 @@ static int open_image(void) {
     if (!status && app.tail_len && !app.tail)
         status = SDFA_ERR_TAIL;
     app.open = !status;
+    care_begin(&app.net);
     return status;
 }
 
@@ -178,7 +120,7 @@ static bool learn_next(void) {
     guess = (uint32_t)sdfa_class(&app.net);
     label = get_u16(bytes);
     measure_begin();
-    status = sdfa_learn(&app.net, label);
+    status = care_on() ? care_learn(label) : sdfa_learn(&app.net, label);
     measure_end(APP_SECTION_LEARN);
     write_u16(status ? APP_NO_CLASS : guess);
     return true;
@@ -371,6 +313,12 @@ static bool (*const handlers[])(uint32_t len) = {
     [APP_MEMORY] = do_memory,
     [APP_MEASURE] = do_measure,
     [APP_PROFILE] = do_profile,
+    [APP_CARE] = do_care,
+    [APP_REMEMBER] = do_remember,
+    [APP_HOLD_OUT] = do_hold_out,
+    [APP_JUDGE] = do_judge,
+    [APP_CARED] = do_cared,
+    [APP_ADD_CLASS] = do_add_class,
 };
 
 static bool needs_model(uint32_t code) {

@@ -32,7 +32,13 @@
     X(RESET, 9, "->")                                                                                                  \
     X(MEMORY, 10, "-> u32 stack_len: most bytes of stack used since the start, 0 if unknown; u32 pool_len")            \
     X(MEASURE, 11, "-> u32 of the probe: instructions, stack_len; of each section: struct measure of measure.h")       \
-    X(PROFILE, 12, "n * input -> n * u32[operations]: instructions of each; after a MEASURE")
+    X(PROFILE, 12, "n * input -> n * u32[operations]: instructions of each; after a MEASURE")                          \
+    X(CARE, 13, "struct care_plan of care.h ->; what LEARN does beside learning, from now on")                         \
+    X(REMEMBER, 14, "n * {input, u16 label} -> n * u16 kept; into the ring, not learned")                              \
+    X(HOLD_OUT, 15, "n * {input, u16 label} -> n * u16 1; these become the gate's, and the weights its mark")          \
+    X(JUDGE, 16, "-> u32 verdict, before and after: u32 n, u32 correct, u64 loss")                                     \
+    X(CARED, 17, "-> u32 of the ring: n, seen, random, steps; of the guard: windows, halvings, reasons, loss; decays") \
+    X(ADD_CLASS, 18, "-> u32 label of the slot that was opened")
 
 /* Sections that MEASURE tells about: X(name, index, what). The first MEASURE begins, each further one tells what was
  * since the one before. stack_len is that of the deepest call, instructions the sum of all, after the least and the
@@ -52,7 +58,7 @@
     X(CODE, -101, "unknown request")                                                                                   \
     X(LENGTH, -102, "payload of a request has a wrong length")                                                         \
     X(CLOSED, -103, "no model is open")                                                                                \
-    X(MEMORY, -104, "memory for the targets is too small")                                                             \
+    X(MEMORY, -104, "memory for targets or samples is too small")                                                      \
     X(MEASURE, -105, "this target cannot count instructions")
 
 /* How the program ends: X(name, value, text). */

@@ -56,7 +56,9 @@ extern "C" {
     X(REQUEST, -25, "unknown request")                                                                                 \
     X(ARGUMENT, -26, "request is of the wrong length, or an argument is out of range")                                 \
     X(SESSION, -27, "the device was restarted, or somebody else has begun a session")                                  \
-    X(STEP, -28, "the device has done another number of steps")
+    X(STEP, -28, "the device has done another number of steps")                                                        \
+    X(ROOM, -29, "memory for samples is too small")                                                                    \
+    X(SPARE, -30, "no spare class is left")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -92,6 +94,7 @@ struct sdfa {
     uint32_t rate_q24;   /* learning rate * 2^24; set with sdfa_set_rate */
     uint32_t random;     /* state of the rounding generator; may be set to any value: the seed */
     uint16_t tau_q15;    /* error threshold * 2^15; set with sdfa_set_threshold */
+    uint16_t frozen;     /* bit l: trainable layer l does not learn; set with sdfa_freeze */
     struct sdfa_stats stats;
     /* private */
     uint16_t ready; /* a run has been done that no step has used */
@@ -147,7 +150,7 @@ void sdfa_run(struct sdfa *s);
 int32_t sdfa_class(const struct sdfa *s);
 
 /* One learning step from the last run, in place. label: 0 .. class_n - 1.
- * Errors, in this order: LOSS (image was made for targets), FROZEN, LABEL, ORDER (no run since the last step); then
+ * Errors, in this order: LOSS (image was made for targets), FROZEN, LABEL (also of a closed slot), ORDER (no run since the last step); then
  * nothing is changed. */
 int sdfa_learn(struct sdfa *s, uint32_t label);
 
@@ -160,6 +163,10 @@ int sdfa_set_rate(struct sdfa *s, uint32_t rate_q24);
 
 /* Error threshold * 2^15, 0 .. 32767. Errors: FROZEN, THRESHOLD. */
 int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15);
+
+/* Freezes the trainable layers whose bits are set, bit 0 the first one, and lets the others learn: a frozen layer gets no
+ * delta and no update, and costs nothing. Bits of layers that do not exist have no effect. Error: FROZEN. */
+int sdfa_freeze(struct sdfa *s, uint16_t layers);
 
 /* Back to the factory weights; rate, threshold, generator and statistics stay. Error: FROZEN. */
 int sdfa_reset(struct sdfa *s);

@@ -200,6 +200,11 @@ static inline const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s,
     return s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
 }
 
+/* Whether layer l learns, by sdfa_freeze. */
+static inline int sdfa_learns(const struct sdfa *s, uint32_t l) {
+    return l > 15u || !(s->frozen >> l & 1u);
+}
+
 /* int16 of one hidden layer's deltas, rounded up to even. */
 uint32_t sdfa_delta_len(const struct sdfa *s);
 
@@ -212,6 +217,12 @@ static inline int32_t sdfa_row_shift(const struct sdfa_layer *layer, int32_t rat
 static inline sdfa_i32 *sdfa_kept(const struct sdfa *s) {
     uint32_t last = sdfa_learning_of(s)->layer_n - 1u;
     return (sdfa_i32 *)(void *)(s->arena + sdfa_layer_op(s, last)->acc);
+}
+
+/* Whether output c is a spare one that no class has yet: learning never makes a bias so low. */
+static inline int sdfa_slot_closed(const struct sdfa *s, uint32_t c) {
+    const struct sdfa_dense_op *last = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u);
+    return ((const sdfa_i32 *)(const void *)(s->tail + last->bias))[c] < -(1 << 30);
 }
 
 /* One learning step; answer as for sdfa_loss.error (sdfa_step.c). Errors: FROZEN, ORDER. */

@@ -165,6 +165,13 @@ int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15) {
     return SDFA_ERR_OK;
 }
 
+int sdfa_freeze(struct sdfa *s, uint16_t layers) {
+    if (!s->tail_ram)
+        return SDFA_ERR_FROZEN;
+    s->frozen = layers;
+    return SDFA_ERR_OK;
+}
+
 int sdfa_reset(struct sdfa *s) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;

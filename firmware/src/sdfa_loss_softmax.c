@@ -79,5 +79,7 @@ int sdfa_learn(struct sdfa *s, uint32_t label) {
         return SDFA_ERR_LOSS;
     if (label >= s->class_n)
         return s->tail_ram ? SDFA_ERR_LABEL : SDFA_ERR_FROZEN;
+    if (sdfa_slot_closed(s, label))
+        return s->tail_ram ? SDFA_ERR_LABEL : SDFA_ERR_FROZEN;
     return sdfa_step(s, &label);
 }

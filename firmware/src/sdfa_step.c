@@ -31,17 +31,21 @@ static sdfa_i16 *deltas_of(struct sdfa *s, uint32_t l, const sdfa_i16 *above) {
     return d;
 }
 
-/* From the output layer down: the deltas of the layer below come from the weights before this step. */
+/* From the output layer down to the first layer that learns: the deltas of the layer below come from the weights before
+ * this step. Those of a frozen layer are only needed by back-propagation. */
 static void move_layers(struct sdfa *s, const sdfa_i16 *e) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
     const struct sdfa_update *update = s->kernels->update[g->master_bits != 0];
-    const sdfa_i16 *d = e;
-    for (uint32_t l = g->layer_n - 1u; l > 0; l--) {
-        const sdfa_i16 *below = deltas_of(s, l - 1, d);
-        update->layer(s, l, d);
-        d = below;
+    const sdfa_i16 *d = e, *below = NULL;
+    uint32_t first = 0;
+    while (first < g->layer_n && !sdfa_learns(s, first))
+        first++;
+    for (uint32_t l = g->layer_n; l-- > first; d = below) {
+        if (l > first && (g->feedback == SDFA_FEEDBACK_BP || sdfa_learns(s, l - 1)))
+            below = deltas_of(s, l - 1, d);
+        if (sdfa_learns(s, l))
+            update->layer(s, l, d);
     }
-    update->layer(s, 0, d);
 }
 
 int sdfa_step(struct sdfa *s, const void *answer) {

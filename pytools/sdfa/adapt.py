@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_report
 from sdfa.data import Samples, load_samples
-from sdfa.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage, Stats
+from sdfa.device import Classify, Device, HoldOut, Learn, LearnTarget, Remember, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import repack
 from sdfa.records import HEADER, LOSSES
+from sdfa.spare import open_classes
 from sdfa.targets import Target
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
@@ -28,12 +30,16 @@ KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "
 
 @dataclass(frozen=True)
 class Settings:
-    """None: as the image says. rate: learning rate; tau: error threshold; seed: order of samples and rounding."""
+    """None: as the image says. rate: learning rate; tau: error threshold; seed: order of samples and rounding.
+
+    care: what looks after learning.
+    """
 
     epochs: int = 1
     rate: float | None = None
     tau: float | None = None
     seed: int = 1
+    care: Care = field(default_factory=Care)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +47,8 @@ class Outcome:
     """scores: on the evaluation samples, before the first epoch and after each (accuracy, or RMSE in real units).
 
     image: the learned image. stats, random: at the end. ram: as of Session.ram. ties: samples whose largest int8
-    output occurs more than once.
+    output occurs more than once. care, judgements: what looking after it did. old_scores: on the old samples, before
+    and after, empty without them.
     """
 
     scores: tuple[float, ...]
@@ -52,6 +59,9 @@ class Outcome:
     ram: dict[str, int | None]
     weights_total: int
     ties: int
+    care: CareState | None = None
+    judgements: tuple[Judgement, ...] = ()
+    old_scores: tuple[float, ...] = ()
 
 
 def input_shape(image: Image) -> tuple[int, ...]:
@@ -108,11 +118,14 @@ def tail_weight_count(image: Image) -> int:
     return sum(int(op["in_n"]) * int(op["out_n"]) for op in ops)
 
 
-def samples_of(image: Image, path: Path) -> Samples:
-    """A user's .npz file, checked to be what this image learns from."""
+def samples_of(image: Image, path: Path, added: int = 0) -> Samples:
+    """A user's .npz file, checked to be what this image learns from. added: classes that are still to be opened."""
     labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
     outputs = class_count(image)
-    return load_samples(path, input_shape=input_shape(image), classes=outputs if labels else None, outputs=outputs)
+    classes = open_classes(image) + added
+    if classes > outputs:
+        raise SdfaError(f"--add-class {added}: the image has {outputs - open_classes(image)} spare classes left")
+    return load_samples(path, input_shape=input_shape(image), classes=classes if labels else None, outputs=outputs)
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
@@ -145,30 +158,78 @@ def _evaluate_stage(image: Image, x: Int8Array) -> Stage:
     return Run(x) if loss_of(image) == "mse" else Classify(x)
 
 
-def plan_stages(image: Image, samples: Samples, settings: Settings, x_eval: Int8Array) -> list[Stage]:
-    """Settings, evaluation, then for each epoch its steps and an evaluation."""
+def hold_out(samples: Samples, m: int, rng: np.random.Generator) -> tuple[Samples, Samples]:
+    """(the rest, m held-out samples): as many of each class as can be. SdfaError unless both have some."""
+    if not 0 < m < len(samples.x):
+        raise SdfaError(f"--hold-out {m}: there are {len(samples.x)} samples, and one at least is to be learned")
+    order = rng.permutation(len(samples.x))
+    y = np.asarray(samples.y)[order]
+    turn = np.array([np.sum(y[:i] == c) for i, c in enumerate(y)])  # how many of its class stand before
+    held = np.zeros(len(order), bool)
+    held[order[np.argsort(turn, kind="stable")[:m]]] = True
+    return Samples(samples.x[~held], samples.y[~held]), Samples(samples.x[held], samples.y[held])
+
+
+def _check_care(image: Image, settings: Settings) -> None:
+    care = settings.care
+    care.check(len(image.layers))
+    for name, wanted in (("replay", care.replay), ("hold-out", care.hold_out), ("balance", care.balance)):
+        if wanted and loss_of(image) == "mse":
+            raise SdfaError(f"--{name} needs labels, and this image learns from targets: leave it away")
+
+
+def plan_stages(
+    image: Image,
+    samples: Samples,
+    settings: Settings,
+    x_eval: Int8Array,
+    memories: Samples | None = None,
+    x_old: Int8Array | None = None,
+) -> list[Stage]:
+    """Settings, evaluation, then for each epoch its steps and an evaluation.
+
+    memories: samples that the replay ring starts with. x_old: evaluated at both ends, after x_eval.
+    """
     if settings.epochs < 1:
         raise SdfaError(f"--epochs {settings.epochs}: at least 1")
-    x = quantize_input(image, samples.x)
+    _check_care(image, settings)
     if settings.rate is not None:
         rate_of(decode(image).layers, rate_q24(settings.rate))  # says why, where the device can only refuse
+    care, held = settings.care, None
+    if care.hold_out:
+        samples, held = hold_out(samples, care.hold_out, np.random.default_rng(settings.seed))
+    x = quantize_input(image, samples.x)
+    old = [] if x_old is None else [_evaluate_stage(image, x_old)]
     stages: list[Stage] = [
         Set(
             rate_q24=None if settings.rate is None else rate_q24(settings.rate),
             tau_q15=None if settings.tau is None else tau_q15(settings.tau),
             seed=settings.seed & 0x7FFFFFFF,
         ),
+        *[AddClass()] * care.added,
+        *([CareStage(care, settings.seed)] if care.on_the_device else []),
+        *([Remember(quantize_input(image, memories.x), memories.y.astype(np.int64))] if memories else []),
+        *([HoldOut(quantize_input(image, held.x), held.y.astype(np.int64))] if held else []),
         _evaluate_stage(image, x_eval),
+        *old,
     ]
     for order in sample_orders(len(x), settings.epochs, settings.seed):
-        stages += [learn_stage(image, x[order], samples.y[order]), _evaluate_stage(image, x_eval)]
-    return stages
+        stages.append(learn_stage(image, x[order], samples.y[order]))
+        stages += [*([Judge()] if held else []), _evaluate_stage(image, x_eval)]
+    return [*stages, *old, *([Cared()] if care.on_the_device else [])]
 
 
-def _scores(image: Image, session: Session, y: npt.NDArray[Any]) -> tuple[float, ...]:
-    if loss_of(image) == "softmax_ce":
-        return tuple(float(np.mean(classes == y)) for classes in session.classes)
-    return tuple(rmse(image, out, y) for out in session.outputs)
+def _score(image: Image, found: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
+    """found: of one evaluation."""
+    return float(np.mean(found == y)) if loss_of(image) == "softmax_ce" else rmse(image, found, y)
+
+
+def _scores(image: Image, session: Session, judge: Samples, old: Samples | None) -> tuple[list[float], list[float]]:
+    """On the evaluation samples, and on the old ones."""
+    found: list[npt.NDArray[Any]] = []
+    found += session.classes if loss_of(image) == "softmax_ce" else session.outputs[:-1]
+    ends = [found.pop(1), found.pop()] if old else []
+    return [_score(image, f, judge.y) for f in found], [_score(image, f, old.y) for f in ends if old]
 
 
 def rmse(image: Image, outputs: Int8Array, y: npt.NDArray[Any]) -> float:
@@ -184,22 +245,36 @@ def count_ties(outputs: Int8Array) -> int:
 
 
 def adapt(
-    target: Target, data: bytes, samples: Samples, evaluation: Samples | None = None, settings: Settings | None = None
+    target: Target,
+    data: bytes,
+    samples: Samples,
+    evaluation: Samples | None = None,
+    settings: Settings | None = None,
+    *,
+    memories: Samples | None = None,
+    old: Samples | None = None,
 ) -> Outcome:
-    """Learn `samples` on `target`, from the image `data` on; scores on `evaluation` (default: the same samples)."""
+    """Learn `samples` on `target`, from the image `data` on; scores on `evaluation` (default: the same samples).
+
+    memories: samples that the replay ring starts with. old: what must not be forgotten, to score on.
+    """
     settings = settings or Settings()
     image = read_image(data)
     judge = evaluation or samples
     x_eval = quantize_input(image, judge.x)
-    stages = [*plan_stages(image, samples, settings, x_eval), Run(x_eval)]
+    x_old = quantize_input(image, old.x) if old else None
+    if memories and not settings.care.replay:
+        raise SdfaError("--replay-data needs a ring to go into: give --replay N too")
+    stages = [*plan_stages(image, samples, settings, x_eval, memories, x_old), Run(x_eval)]
     session = Device(target, data).session(stages)
     state = session.state
     steps = state.stats.steps + (int(image.learned["steps"]) if image.learned is not None else 0)
     learned = learned_image(data, session.tail, steps, state.random, state.rate_q24, state.tau_q15)
-    scores = _scores(image, session, judge.y)
+    scores, old_scores = _scores(image, session, judge, old)
     return Outcome(
-        scores[: settings.epochs + 1], state.stats, state.random, session.tail, learned, session.ram(),
+        tuple(scores), state.stats, state.random, session.tail, learned, session.ram(),
         state.stats.steps * tail_weight_count(image), count_ties(session.outputs[-1]),
+        session.cared[0] if session.cared else None, session.judgements, tuple(old_scores),
     )  # fmt: skip
 
 
@@ -226,8 +301,16 @@ def report(outcome: Outcome, image: Image, settings: Settings, evaluated_on: str
             "logits": stats.saturated_logits,
         },
         "stats": asdict(stats), "random": outcome.random, "model_id": image.model_id.hex(),
-        "ram": outcome.ram,
-    }  # fmt: skip
+        "ram": outcome.ram, "care": care_report(settings.care, outcome.care, outcome.judgements),
+    } | _forgetting(outcome, name)  # fmt: skip
+
+
+def _forgetting(outcome: Outcome, name: str) -> dict[str, Any]:
+    if not outcome.old_scores:
+        return {}
+    before, after = outcome.old_scores
+    lost = before - after if name == "accuracy" else after - before
+    return {f"old_{name}_before": before, f"old_{name}_after": after, "forgetting": lost}
 
 
 def mean_loss(image: Image, stats: Stats) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.care import AddClass, Cared, CareStage, CareState, Judge, Judgement, decode_care_state, decode_judgement
 from sdfa.costs import Costs, decode_costs
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -96,6 +97,22 @@ class Learn:
 
 
 @dataclass(frozen=True, eq=False)
+class Remember:
+    """Into the replay ring, without learning. x, y: as for Learn."""
+
+    x: Int8Array
+    y: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class HoldOut:
+    """To the gate; the present weights become its mark. x, y: as for Learn."""
+
+    x: Int8Array
+    y: IntArray
+
+
+@dataclass(frozen=True, eq=False)
 class LearnTarget:
     """One step per sample. x: int8 (n, *input); targets: int16 (n, outputs), as for sdfa_learn_target."""
 
@@ -129,7 +146,8 @@ class Profile:
     x: Int8Array
 
 
-Stage = Run | Classify | Learn | LearnTarget | Set | Reset | Measure | Profile
+Labelled = Learn | Remember | HoldOut
+Stage = Run | Classify | Labelled | LearnTarget | Set | Reset | Measure | Profile | CareStage | Judge | Cared | AddClass
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +158,8 @@ class Session:
     guesses: one uint16 (n,) per Learn, the class before each sample's step.
     states: one per Learn and LearnTarget, as it was after that stage. state, tail, memory: at the end.
     costs: one per Measure. profiles: instructions int64 (n, operations), one per Profile.
+    kept: one uint16 (n,) per Remember, whether each sample went into the ring. judgements: one per Judge.
+    cared: one per Cared. added: label of each AddClass.
     tail: the bytes of the trainable tail, empty if nothing learns.
     """
 
@@ -153,6 +173,10 @@ class Session:
     memory: Memory
     costs: tuple[Costs, ...] = ()
     profiles: tuple[npt.NDArray[np.int64], ...] = ()
+    kept: tuple[ClassArray, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    cared: tuple[CareState, ...] = ()
+    added: tuple[int, ...] = ()
 
     def ram(self) -> dict[str, int | None]:
         """Bytes of RAM: stack is the measured high-water mark of the whole program, None if unknown; total of all."""
@@ -290,13 +314,22 @@ def _encode(stage: Stage) -> Request:
         return _request("PROFILE", _rows(stage.x, "i1").tobytes())
     if isinstance(stage, Classify):
         return _request("CLASSIFY", _rows(stage.x, "i1").tobytes())
-    if isinstance(stage, Learn):
-        return _request("LEARN", _pairs(_rows(stage.x, "i1"), _labels(stage.y)))
+    if isinstance(stage, (Learn, Remember, HoldOut)):
+        return _request(_PLAIN[type(stage)], _pairs(_rows(stage.x, "i1"), _labels(stage.y)))
     if isinstance(stage, LearnTarget):
         return _request("LEARN_TARGET", _pairs(_rows(stage.x, "i1"), _rows(stage.targets, "<i2")))
     if isinstance(stage, Set):
         return _request("SET", _encode_set(stage))
-    return _request("MEASURE" if isinstance(stage, Measure) else "RESET")
+    if isinstance(stage, CareStage):
+        return _request("CARE", stage.payload())
+    return _request(_PLAIN[type(stage)])
+
+
+_PLAIN: dict[type, str] = {
+    Measure: "MEASURE", Reset: "RESET", Judge: "JUDGE", Cared: "CARED", AddClass: "ADD_CLASS",
+    Learn: "LEARN", Remember: "REMEMBER", HoldOut: "HOLD_OUT",
+}  # fmt: skip
+"""Requests whose stages need no more than their name, or name and labelled samples."""
 
 
 def _encode_set(stage: Set) -> bytes:
@@ -308,7 +341,7 @@ def _encode_set(stage: Set) -> bytes:
 
 def _check_rows(target: Target, info: Info, stage: Stage) -> None:
     """The target sees one stream of bytes: samples of a wrong length may show only here."""
-    if not isinstance(stage, (Run, Classify, Learn, LearnTarget, Profile)):
+    if not isinstance(stage, (Run, Classify, Learn, Remember, HoldOut, LearnTarget, Profile)):
         return
     length = _rows(stage.x, "i1").shape[1]
     if length != info.input_len:
@@ -318,7 +351,7 @@ def _check_rows(target: Target, info: Info, stage: Stage) -> None:
         raise SdfaError(f"{target.name}: targets of shape {shape}, the model has {info.class_n} outputs")
 
 
-def _check_guesses(target: Target, info: Info, stage: Learn, guesses: ClassArray) -> None:
+def _check_guesses(target: Target, info: Info, stage: Labelled, guesses: ClassArray) -> None:
     wrong = np.flatnonzero(guesses == _NO_CLASS)
     if wrong.size:
         place = int(wrong[0])
@@ -334,6 +367,10 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     states: list[State] = []
     costs: list[Costs] = []
     profiles: list[npt.NDArray[np.int64]] = []
+    kept: list[ClassArray] = []
+    judgements: list[Judgement] = []
+    cared: list[CareState] = []
+    added: list[int] = []
     rest = iter(replies)
     for stage in stages:
         _check_rows(target, info, stage)
@@ -345,6 +382,15 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
         elif isinstance(stage, Learn):
             guesses.append(np.frombuffer(payload, "<u2").astype(np.uint16))
             _check_guesses(target, info, stage, guesses[-1])
+        elif isinstance(stage, (Remember, HoldOut)):
+            kept.append(np.frombuffer(payload, "<u2").astype(np.uint16))
+            _check_guesses(target, info, stage, kept[-1])
+        elif isinstance(stage, Judge):
+            judgements.append(decode_judgement(payload))
+        elif isinstance(stage, Cared):
+            cared.append(decode_care_state(payload))
+        elif isinstance(stage, AddClass):
+            added += _u32s(payload)
         elif isinstance(stage, Measure):
             costs.append(decode_costs(target.name, payload))
         elif isinstance(stage, Profile):
@@ -355,5 +401,5 @@ def _decode(target: Target, info: Info, memory: Memory, stages: Sequence[Stage],
     tail = _accept(target, "TAIL", next(rest)) if info.tail_len else b""
     return Session(
         info, tuple(outputs), tuple(classes), tuple(guesses), tuple(states), state, tail, memory,
-        tuple(costs), tuple(profiles),
+        tuple(costs), tuple(profiles), tuple(kept), tuple(judgements), tuple(cared), tuple(added),
     )  # fmt: skip

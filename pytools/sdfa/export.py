@@ -26,6 +26,7 @@ from sdfa.prune import channels_left_out, prune
 from sdfa.quantize import QGraph, quantize
 from sdfa.records import MASTER_BITS, STATE_LEN
 from sdfa.settings import ModelSettings, check_budget
+from sdfa.spare import add_spare
 from sdfa.tail import Tail, find_tail
 from sdfa.twin.infer import run_until
 from sdfa.twin.layers import decode
@@ -47,6 +48,7 @@ class Options:
     jacobian: what aligned tables come from, `mean` (over calib; the default where there is one) or `product` of the
     weights. master: bits of the weights that learn: 8, or 16 with fractions in RAM.
     calib: int8 (n, *input). labels: names of the classes.
+    spare: outputs for classes of later.
     """
 
     train_last: int | None = None
@@ -62,6 +64,7 @@ class Options:
     master: int | None = None
     labels: tuple[str, ...] = ()
     calib: Int8Array | None = None
+    spare: int = 0
 
     def filled(self, said: ModelSettings) -> Options:
         """The same with what a model.toml says where nothing was chosen."""
@@ -146,6 +149,8 @@ def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = Fal
     qgraph = quantize(folded)
     _check_labels(qgraph, options.labels)
     learning = make_learning(qgraph, name, options)
+    if options.spare:
+        qgraph, learning = _with_spare(qgraph, learning, options.spare)
     # prune neither touches nor moves what learns: `learning` holds for the smaller graph too
     small = qgraph if whole else prune(qgraph, learning.ops if learning else ())
     meta = make_meta(folded, qgraph, learning, name, options)
@@ -158,6 +163,14 @@ def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = Fal
     report = make_report(folded, small, plan, learning, image)
     report["left_out"] = _left_out_report(qgraph, small, learning, meta, report)
     return Export(name, data, image, csource, report)
+
+
+def _with_spare(qgraph: QGraph, learning: Learning | None, spare: int) -> tuple[QGraph, Learning]:
+    """With spare outputs; the feedback tables stay those of the classes that there are."""
+    if learning is None or learning.loss != "softmax_ce":
+        raise SdfaError("--spare-classes needs an image that learns classes: not --train-last 0, not --loss mse")
+    grown = add_spare(qgraph, spare)
+    return grown, replace(learning, tail=find_tail(grown, len(learning.tail.layers)))
 
 
 def _planned(qgraph: QGraph, learning: Learning | None, meta: dict[str, Any]) -> tuple[Plan, bytes]:
@@ -260,6 +273,8 @@ def make_meta(graph: Graph, qgraph: QGraph, learning: Learning | None, name: str
         "name": name, "source": graph.name, "source_sha256": graph.sha256, "tool": f"sdfa {__version__}",
         "labels": list(options.labels), "tail": _tail_meta(graph, learning),
     }  # fmt: skip
+    if options.spare:
+        meta["spare"] = options.spare
     for key, t in end.items():
         meta[key] = {"name": t.name, "shape": list(t.shape), "scale": t.scale, "zero_point": t.zero_point}
     return meta

@@ -23,6 +23,8 @@ def merge(image: Image, model: bytes) -> bytes:
     if hashlib.sha256(model).hexdigest() != image.meta.get("source_sha256"):
         source = str(image.meta.get("source"))
         raise SdfaError(f"the image was exported from another file (named {source!r}): give that .tflite file")
+    if image.meta.get("spare"):
+        raise SdfaError("the image has spare classes, for which the .tflite file has no outputs: it cannot be merged")
     places = _places(load_tflite(model, "model"))
     merged = bytearray(model)
     for meta, layer in zip(_metas(image), image.layers, strict=True):

@@ -1,4 +1,5 @@
 /* The promises of sdfa.h, one case each: api CASE IMAGE... A broken one is named on stderr, exit code 1. */
+#include "api_care.h"
 #include "api_net.h"
 #include "sdfa_format.h"
 
@@ -348,6 +349,13 @@ static const struct {
     {"two_nets", two_nets},
     {"seed", seed},
     {"lowest", lowest},
+    {"tail_alone", tail_alone},
+    {"care_frozen", care_frozen},
+    {"ring", ring_of},
+    {"gate", gate_of},
+    {"guard", guard_of},
+    {"weights", weights_of},
+    {"classes", classes_of},
 };
 
 int main(int argc, char **argv) {

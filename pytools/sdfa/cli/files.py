@@ -63,6 +63,9 @@ def export(
         int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
     ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
+    spare_classes: Annotated[
+        int, typer.Option(metavar="N", help="Outputs for classes that are added on the device.", min=0)
+    ] = 0,
     json_to: JsonOpt = None,
 ) -> None:
     """Turn a .tflite model into an image, C source and a report.
@@ -78,7 +81,7 @@ def export(
     said = beside(model, graph.sha256)
     asked = Options(
         train_last, feedback, connections, centred, rank, jacobian, seed, lr, threshold, loss, master,
-        tuple(labels.split(",")) if labels else (), _calibration(graph, calib),
+        tuple(labels.split(",")) if labels else (), _calibration(graph, calib), spare_classes,
     )  # fmt: skip
     asked.refuse_useless(said)
     result = export_file(model, name, asked, said)

@@ -86,29 +86,74 @@ def learn(
     eval_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples to score on (default: the learned ones).")
     ] = None,
+    old_data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples that must not be forgotten, to score on.")
+    ] = None,
+    hold_out: Annotated[
+        int,
+        typer.Option(metavar="M", help="Hold M samples out; an epoch that does worse on them is taken back.", min=0),
+    ] = 0,
+    replay: Annotated[int, typer.Option(metavar="N", help="Keep N samples in a replay ring.", min=0)] = 0,
+    replay_policy: Annotated[
+        str, typer.Option(metavar="POLICY", help="Which samples stay: reservoir, balanced (over the classes).")
+    ] = "reservoir",
+    replay_steps: Annotated[
+        int, typer.Option(metavar="N", help="Steps from the ring after each new sample.", min=1, max=1000)
+    ] = 1,
+    replay_data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples that the ring starts with, such as old ones.")
+    ] = None,
+    guard: Annotated[
+        str, typer.Option(metavar="WHAT", help="When learning goes wrong: report, or halve the rate and go back.")
+    ] = "",
+    freeze: Annotated[
+        str, typer.Option(metavar="LAYERS", help="Trainable layers that stay as they are: 0 is the first; 0,1 two.")
+    ] = "",
+    balance: Annotated[bool, typer.Option("--balance", help="Errors of rare classes weigh more.")] = False,
+    decay: Annotated[
+        float, typer.Option(metavar="SHARE", help="Go this share of the way back to the factory weights...", min=0)
+    ] = 0.0,
+    decay_every: Annotated[
+        int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)
+    ] = 16,
+    add_class: Annotated[
+        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
+    ] = 0,
     json_to: JsonOpt = None,
 ) -> None:
     """Let an image learn on a target; save the learned image and a report.
 
     Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
+
+    Without forgetting: [cyan]pytools learn digits.sdfa --data new.npz --replay 50 --replay-policy balanced
+    --replay-data old.npz --old-data old_test.npz --hold-out 20 --guard halve -o learned.sdfa[/cyan]
     """
     from sdfa.adapt import Settings, adapt, report, samples_of
+    from sdfa.care import Care, layer_numbers
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out], [data, eval_data], json_to)  # the image itself may go on learning in place
+    check_outputs([out], [data, eval_data, old_data, replay_data], json_to)  # the image itself may go on learning
     check_outputs([], [image], json_to)
     raw, parsed = load_image(image)
-    samples, judge = samples_of(parsed, data), samples_of(parsed, eval_data) if eval_data else None
-    settings = Settings(epochs, lr, threshold, seed)
+    samples, judge, old, memories = (
+        samples_of(parsed, path, add_class) if path else None for path in (data, eval_data, old_data, replay_data)
+    )
+    assert samples is not None
+    care = Care(
+        replay, replay_policy, replay_steps, guard, frozen=layer_numbers(freeze), balance=balance, decay=decay,
+        decay_every=decay_every, hold_out=hold_out, added=add_class,
+    )  # fmt: skip
+    settings = Settings(epochs, lr, threshold, seed, care)
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
-        outcome = adapt(machine, raw, samples, judge, settings)
+        outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
     result = report(outcome, parsed, settings, str(eval_data or data))
     emit(result, json_to, lambda: _show_learning(result, out))
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
+    from sdfa.care import care_lines
     from sdfa.report import ram_line
 
     name = "accuracy" if "accuracy_before" in result else "rmse"
@@ -123,6 +168,8 @@ def _show_learning(result: dict[str, Any], out: Path) -> None:
     console.print(
         f"stopped at a limit: {sat['weights']} weights, {sat['activations']} activations, {sat['logits']} logits"
     )
+    for line in care_lines(result):
+        console.print(line)
     console.print(ram_line(result["ram"]))
     console.print(f"Wrote {out}", soft_wrap=True)
 

@@ -49,9 +49,8 @@ class Twin:
     """A device in numpy: an image and its trainable state.
 
     weights: int8[N, K], fractions: of 16-bit master weights, int8[N, K] or None, biases: int32[N], per trainable layer.
-    random: the generator's state. A learned image
-    starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
-    experiments; the device has neither.
+    random: the generator's state. frozen: bit l stops layer l. A learned image starts with its learned values. rounding
+    other than "stochastic" and threshold other than "sum" are for experiments; the device has neither.
     """
 
     def __init__(
@@ -68,6 +67,7 @@ class Twin:
         self.threshold: Threshold = threshold
         self._draws = [Draws(layer.in_n, rounding) for layer in self.layers]
         self.stats = Stats()
+        self.frozen = 0
         self.random, self.tau_q15, rate = self.learning.seed, self.learning.tau_q15, self.learning.rate_q24
         tail = image.tail
         if learned and image.learned is not None and image.learned_tail is not None:
@@ -88,6 +88,10 @@ class Twin:
         """Learn with η = rate_q24 / 2^24 from now on; refused (SdfaError) where 3.4 refuses it."""
         self._rates = rate_of(self.layers, rate_q24)
         self.rate_q24 = rate_q24
+
+    def learns(self, i: int) -> bool:
+        """Whether layer i is not frozen."""
+        return i > 15 or not self.frozen >> i & 1
 
     def tail_bytes(self) -> bytes:
         """The trainable tail as it lies in RAM (1.5)."""
@@ -147,7 +151,47 @@ class Twin:
             raise SdfaError(
                 f"labels are {y.dtype}{list(y.shape)}; they must be {len(features)} integers below {classes}"
             )
+        closed = [int(c) for c in np.unique(y) if not self.is_open(int(c))]
+        if closed:
+            raise SdfaError(f"label {closed[0]} is a spare class: add it first")
         return np.array([self._learn_one(f, int(c)) for f, c in zip(features, y, strict=True)], np.int64)
+
+    def learn_weighted(self, features: Int8Array, label: int, weight_q15: int) -> int:
+        """learn_features for one sample int8[K], its error weighted (4.5); the guess before it."""
+        if not 0 < weight_q15 < 1 << 20:
+            raise SdfaError(f"a weight of {weight_q15} is refused; it must lie above 0 and below 2^20")
+        scaled, kept = max(self.rate_q24 * weight_q15 >> 15, 1), self._rates
+        self._rates = rate_of(self.layers, scaled, any_small=weight_q15 <= 1 << 15)
+        try:
+            return int(self.learn_features(features.reshape(1, -1), np.array([label]))[0])
+        finally:
+            self._rates = kept
+
+    def score_features(self, features: Int8Array, label: int) -> tuple[bool, int]:
+        """Whether the class of one sample int8[K] is right, and its loss, of the present weights (4.1)."""
+        self._expect("softmax_ce")
+        error = cross_entropy(self._logits(self._pass(features).acc), label, self.tau_q15, self.threshold)
+        return error.guess == label, error.loss
+
+    def is_open(self, label: int) -> bool:
+        """Whether this output is no spare one that waits for a class (4.7)."""
+        return int(self.biases[-1][label]) >= -(1 << 30)
+
+    def add_class(self) -> int:
+        """Opens the next spare output with the mean of the open ones; its label."""
+        w, bias, z = i64(self.weights[-1]), i64(self.biases[-1]), self.layers[-1].z_in
+        is_open = np.array([self.is_open(c) for c in range(len(bias))])
+        if is_open.all() or not is_open.any():
+            raise SdfaError("no spare class is left; export with more --spare-classes")
+        slot, n = int(np.argmin(is_open)), int(is_open.sum())
+        sums = w[is_open].sum(axis=0)
+        new = mean_of(sums, n)
+        towards_zero = np.sign(bias[is_open]) * (np.abs(bias[is_open]) // n)
+        rest = int((bias[is_open] - n * towards_zero).sum())
+        folded = z * int((sums - n * new).sum())
+        self.weights[-1][slot] = np.clip(new, -127, 127)
+        self.biases[-1][slot] = int(towards_zero.sum()) + int(mean_of(i64(rest), n)) + int(mean_of(i64(folded), n))
+        return slot
 
     def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:
         """One step from one sample int8[input_len] and its targets i16[C], of the output range, Q15."""
@@ -191,24 +235,28 @@ class Twin:
         self.stats.saturated_logits += int(np.isin(seen.outputs[-1], (-128, 127)).sum())
         if not error.e.any():
             return
-        for layer, q in zip(self.layers[:-1], seen.outputs, strict=False):
-            self.stats.saturated_activations += int((q == layer.act_max).sum())
         deltas = self._deltas(seen, error.e)
         for i in reversed(range(len(self.layers))):
-            self._update(i, deltas[i], seen.inputs[i])
+            if self.learns(i):
+                self._update(i, deltas[i], seen.inputs[i])
 
-    def _deltas(self, seen: _Pass, e: Int64Array) -> list[Int64Array]:
-        """D int64[N] of every layer (3.2), all from the weights before this step."""
-        deltas = [e]
-        for i in reversed(range(len(self.layers) - 1)):
+    def _deltas(self, seen: _Pass, e: Int64Array) -> dict[int, Int64Array]:
+        """D int64[N] of every layer that needs one (3.2), all from the weights before this step."""
+        n = len(self.layers)
+        first = next((i for i in range(n) if self.learns(i)), n)
+        deltas = {n - 1: e}
+        for i in reversed(range(first, n - 1)):
             layer, q = self.layers[i], seen.outputs[i]
-            if layer.index is not None and layer.coef is not None:
+            if self.learning.feedback == "bp":
+                d = self._transported(i + 1, deltas[i + 1])
+            elif not self.learns(i):
+                continue
+            elif layer.index is not None and layer.coef is not None:
                 d = sat16(((layer.coef * e[layer.index]).sum(axis=1) + 128) >> 8)
-            elif layer.live is not None:
-                d = self._heard(layer.live, e)
             else:
-                d = self._transported(i + 1, deltas[0])
-            deltas.insert(0, np.where((layer.act_min < q) & (q < layer.act_max), d, 0))
+                d = self._heard(layer.live, e)
+            self.stats.saturated_activations += int((q == layer.act_max).sum())
+            deltas[i] = np.where((layer.act_min < q) & (q < layer.act_max), d, 0)
         return deltas
 
     def _transported(self, i: int, d: Int64Array) -> Int64Array:
@@ -218,9 +266,10 @@ class Twin:
         t = (d * sigma + (1 << 14)) >> 15
         return sat16((i64(self.weights[i]).T @ t + 128) >> 8)
 
-    def _heard(self, live: Live, e: Int64Array) -> Int64Array:
+    def _heard(self, live: Live | None, e: Int64Array) -> Int64Array:
         """Live feedback: each neuron's strongest present weights to the outputs that have an error."""
         sigma = self.layers[-1].sigma
+        assert live is not None  # the reader demands both
         assert sigma is not None
         heard = np.flatnonzero(e)
         v = (i64(self.weights[-1][heard]).T * sigma[heard] + (1 << 11)) >> 12
@@ -240,3 +289,8 @@ class Twin:
         change = apply(layer, self._draws[i], moves, a, self.weights[i], self.fractions[i], self.biases[i])
         self.stats.moved += change.moved
         self.stats.saturated_weights += change.saturated
+
+
+def mean_of(total: Int64Array, n: int) -> Int64Array:
+    """total / n to the nearest, halves away from zero for even n, as C divides."""
+    return i64(np.sign(total) * ((np.abs(total) + n // 2) // n))

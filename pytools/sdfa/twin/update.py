@@ -27,22 +27,25 @@ class Rate:
     s: list[int]
 
 
-def rate_of(layers: tuple[Layer, ...], rate_q24: int) -> list[Rate]:
-    """h and s of 3.4 for every layer, or an SdfaError for a rate that the arithmetic cannot hold."""
+def rate_of(layers: tuple[Layer, ...], rate_q24: int, *, any_small: bool = False) -> list[Rate]:
+    """h and s of 3.4 for every layer, or an SdfaError for a rate that the arithmetic cannot hold.
+
+    any_small: a rate that moves nothing is none of these.
+    """
     if not 0 < rate_q24 <= MASK32:
         raise SdfaError(f"a learning rate of {rate_q24 / 2**24:g} is refused; it must lie above 0 and below 256")
     extra = rate_q24.bit_length() - 16
     mant = rate_q24 >> extra if extra > 0 else rate_q24 << -extra
-    return [_rate(layer, i, mant, extra - 24, rate_q24 / 2**24) for i, layer in enumerate(layers)]
+    return [_rate(layer, i, mant, extra - 24, rate_q24 / 2**24, any_small) for i, layer in enumerate(layers)]
 
 
-def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float) -> Rate:
+def _rate(layer: Layer, i: int, mant: int, exp: int, rate: float, any_small: bool) -> Rate:
     h = (mant * layer.mant) >> 17
     s = -(33 + exp + layer.exp + layer.delta_exp)
     live = s[layer.mant > 0]
     if (live < SHIFT_MIN).any():
         raise SdfaError(f"a learning rate of {rate:g} is too large for trainable layer {i}: give a smaller one")
-    if (live > SHIFT_MAX).all():
+    if (live > SHIFT_MAX).all() and not any_small:
         raise SdfaError(f"a learning rate of {rate:g} is too small for trainable layer {i}: give a larger one")
     return Rate(np.where(s > SHIFT_MAX, 0, h).tolist(), s.tolist())
 

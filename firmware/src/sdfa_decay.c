@@ -1,0 +1,64 @@
+/* Decay towards the factory weights (SPEC.md 4.6). */
+#include "sdfa_decay.h"
+#include "sdfa_internal.h"
+
+#define BIAS_MAX (1 << 30)
+
+/* One row and its factory values. */
+struct row {
+    int8_t *w;
+    const int8_t *factory;
+    uint32_t n;
+};
+
+/* What is missing to the factory's sum of weights, and by how much the sum changed. */
+struct sums {
+    int32_t missing, change;
+};
+
+static struct sums decay_weights(struct sdfa *s, const struct row *r, int32_t lambda) {
+    struct sums t = {0, 0};
+    uint32_t random = 0;
+    for (uint32_t j = 0; j < r->n; j++) {
+        int32_t way = r->factory[j] - r->w[j], change;
+        random = j & 3u ? random >> 8 | random << 24 : sdfa_random(&s->random);
+        change = (way * lambda + (int32_t)(random & 0xffffu)) >> 16;
+        r->w[j] = (int8_t)(r->w[j] + change);
+        t.missing += way;
+        t.change += change;
+    }
+    return t;
+}
+
+static void decay_row(struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i, int32_t lambda) {
+    const struct row r = {(int8_t *)s->tail_ram + op->weights + i * op->in_n,
+                          (const int8_t *)s->factory + op->weights + i * op->in_n, op->in_n};
+    sdfa_i32 *bias = (sdfa_i32 *)(void *)(s->tail_ram + op->bias) + i;
+    const sdfa_i32 *factory = (const sdfa_i32 *)(const void *)(s->factory + op->bias) + i;
+    int64_t zero_point = sdfa_tensor_at(s, op->op.in)->zero_point;
+    uint32_t random = sdfa_random(&s->random);
+    struct sums t = decay_weights(s, &r, lambda);
+    int64_t way = (int64_t)*factory - *bias + zero_point * t.missing;
+    int64_t b = *bias + ((way * lambda + (random >> 16)) >> 16) - zero_point * t.change;
+    *bias = (int32_t)(b > BIAS_MAX ? BIAS_MAX : b < -BIAS_MAX ? -BIAS_MAX : b);
+}
+
+/* The factory knows no weights of a class that was added later. */
+static int is_spare(const struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i) {
+    return ((const sdfa_i32 *)(const void *)(s->factory + op->bias))[i] < -BIAS_MAX;
+}
+
+int sdfa_decay(struct sdfa *s, uint32_t lambda_q16) {
+    if (!s->tail_ram)
+        return SDFA_ERR_FROZEN;
+    if (lambda_q16 > 65535)
+        return SDFA_ERR_RATE;
+    for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
+        const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
+        for (uint32_t i = 0; i < op->out_n && sdfa_learns(s, l); i++)
+            if (!is_spare(s, op, i))
+                decay_row(s, op, i, (int32_t)lambda_q16);
+    }
+    s->ready = 0;
+    return SDFA_ERR_OK;
+}

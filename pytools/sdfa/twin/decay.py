@@ -1,0 +1,46 @@
+"""The integer twin's decay towards the factory weights (firmware/SPEC.md 4.6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sdfa.errors import SdfaError
+from sdfa.twin.fixedpoint import MASK32, Int64Array, i64, lanes, lcg_jumps, mix
+from sdfa.twin.learn import Twin
+from sdfa.twin.update import BIAS_MAX
+
+
+def way_back(way: Int64Array, lambda_q16: int, r: Int64Array) -> Int64Array:
+    """floor(way · λ + r) with λ = lambda_q16 / 2^16 and r / 2^16 in [0, 1)."""
+    return (way * lambda_q16 + r) >> 16
+
+
+def decay(twin: Twin, lambda_q16: int) -> None:
+    """Each weight and bias goes λ of its way back to the factory value."""
+    if not 0 <= lambda_q16 < 1 << 16:
+        raise SdfaError(f"a decay of {lambda_q16} is refused; it must lie between 0 and 65535")
+    for i in range(len(twin.layers)):
+        if twin.learns(i):
+            _decay_layer(twin, i, lambda_q16)
+
+
+def _decay_layer(twin: Twin, i: int, lambda_q16: int) -> None:
+    layer = twin.layers[i]
+    rows = layer.bias(twin.image.tail) >= -BIAS_MAX  # the factory knows no weights of classes that were added later
+    old, factory = i64(twin.weights[i])[rows], i64(layer.weights(twin.image.tail))[rows]
+    words = _words(twin, len(old), 1 + -(-layer.in_n // 4))
+    r = lanes(words[:, 1:]).reshape(len(old), -1)[:, : layer.in_n]
+    new = old + way_back(factory - old, lambda_q16, r)
+    bias = i64(twin.biases[i])[rows]
+    way = i64(layer.bias(twin.image.tail))[rows] - bias + layer.z_in * (factory - old).sum(axis=1)
+    bias = bias + way_back(way, lambda_q16, i64(words[:, 0]) >> 16) - layer.z_in * (new - old).sum(axis=1)
+    twin.weights[i][rows] = new.astype(np.int8)
+    twin.biases[i][rows] = np.clip(bias, -BIAS_MAX, BIAS_MAX).astype(np.int32)
+
+
+def _words(twin: Twin, rows: int, each: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    """The generator's next words, uint64[rows, each]."""
+    multiplier, increment = lcg_jumps(rows * each)
+    states = (np.uint64(twin.random) * multiplier + increment) & np.uint64(MASK32)
+    twin.random = int(states[-1])
+    return mix(states).reshape(rows, each)
