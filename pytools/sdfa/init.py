@@ -58,7 +58,7 @@ def _filled(options: Options, layers: int) -> Options:
     """The options with the defaults of an untrained net."""
     if options.feedback == "aligned":
         raise SdfaError(
-            "--feedback aligned needs a trained network, this one is random: use live, random, dense, bp or last"
+            "--feedback aligned needs a trained network, this one is random: use random, live, dense, bp or last"
         )
     loss = options.loss or "softmax_ce"
     feedback = options.feedback or DEFAULT_FEEDBACK
