@@ -91,6 +91,7 @@ def test_only_what_the_model_needs_is_named(name: str) -> None:
         "mse": set(),
     }[name]
     assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
+    assert set(re.findall(r"&sdfa_update_(\w+)", source)) == (set() if name == "frozen" else {"int8"})
 
 
 @pytest.mark.parametrize("name", MODELS)

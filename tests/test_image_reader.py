@@ -23,6 +23,7 @@ RECIPE = Recipe((6, 4, 3), k=2)
 GOOD = tail_image(RECIPE)
 BP = tail_image(Recipe((6, 5, 4, 3), feedback="bp"))
 LIVE = tail_image(Recipe((6, 5, 4, 3), feedback="live"))
+DEEP_LIVE = tail_image(Recipe((6, 5, 4, 4, 3), feedback="live"))
 
 
 def poked(data: bytes, tag: bytes, off: int, fmt: str, value: int) -> bytes:
@@ -144,6 +145,8 @@ LIES = {
     "no layers": poked(GOOD, b"LERN", 0, "H", 0),
     "loss": poked(GOOD, b"LERN", at(LEARNING, "loss"), "B", 2),
     "feedback": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 6),
+    "master weights": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 8),
+    "master_bits": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 7),
     "last": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 0),
     "error": poked(GOOD, b"LERN", at(LEARNING, "error"), "I", 1 << 20),
     "delta": poked(GOOD, b"LERN", at(LEARNING, "delta"), "I", 1 << 20),
@@ -162,6 +165,9 @@ LIES = {
     "live flag": poked(LIVE, b"LERN", layer_at("flags", 1), "I", 2),
     "live sigma": poked(LIVE, b"LERN", layer_at("sigma", 2), "I", 1 << 20),
     "live table": poked(LIVE, b"LERN", layer_at("k", 0), "H", 0),
+    "live scratch behind": poked(
+        DEEP_LIVE, b"LERN", at(LEARNING, "delta"), "I", int(read_image(DEEP_LIVE).ops[3][1]["acc"]) - 12
+    ),
     "live scratch": poked(LIVE, b"LERN", at(LEARNING, "delta"), "I", int(read_image(LIVE).ops[2][1]["acc"])),
     "LRND": with_learned(GOOD, bytes(LEARNED.itemsize)),
     "META": with_learned(GOOD, b"").replace(b'{"tail"', b'{"tail '),

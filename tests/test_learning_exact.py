@@ -49,11 +49,13 @@ class Case:
     rate: float = 0.05
     tau: float | None = None
     seed: int = 1
+    master: int = 8
 
     def __str__(self) -> str:
         kind = f"{self.feedback}-centred" if self.centred else self.feedback
         parts = (kind, f"k{self.k}", f"{self.layers}layers", self.loss, self.activation)
-        return "-".join((*parts, "channels" if self.per_channel else "tensor", f"z{self.zero_point}"))
+        scales = "channels" if self.per_channel else "tensor"
+        return "-".join((*parts, scales, f"z{self.zero_point}", *(["master"] if self.master == 16 else [])))
 
 
 def export_case(case: Case) -> bytes:
@@ -65,6 +67,7 @@ def export_case(case: Case) -> bytes:
     options = Options(
         train_last=case.layers, feedback=case.feedback, connections=case.k, seed=case.seed, rate=case.rate,
         tau=case.tau, loss=case.loss, centred=case.centred and case.loss == "softmax_ce",
+        master=case.master,
     )  # fmt: skip
     return export_graph(load_tflite(model, "net"), "net", options).data
 
@@ -184,6 +187,19 @@ def test_boards(board: str, case: Case) -> None:
 @pytest.mark.parametrize("case", FEW[::9], ids=str)
 def test_other_boards(board: str, case: Case) -> None:
     assert_learned_the_same(find_target(board), export_case(case))
+
+
+MASTERS = [
+    Case(master=16),
+    Case("bp", 1, 3, activation="RELU6", zero_point=-128, rate=0.5, tau=0.0, master=16),
+    Case("last", 1, 1, "mse", per_channel=False, master=16),
+]
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+@pytest.mark.parametrize("case", MASTERS, ids=str)
+def test_master_weights(name: str, case: Case) -> None:
+    assert_learned_the_same(target_of(name), export_case(case))
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)

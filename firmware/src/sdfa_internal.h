@@ -41,6 +41,13 @@ struct sdfa_feedback {
     void (*deltas)(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above);
 };
 
+/* One kind of weights in RAM. check: the tail has room for them, SDFA_ERR_OK or SDFA_ERR_LEARNING. layer: moves the rows
+ * of layer l; d: its deltas, int16[N]. */
+struct sdfa_update {
+    int (*check)(const struct sdfa *s);
+    void (*layer)(struct sdfa *s, uint32_t l, const sdfa_i16 *d);
+};
+
 /* Views of the opened image. */
 static inline const struct sdfa_tensor *sdfa_tensor_at(const struct sdfa *s, uint32_t i) {
     return (const struct sdfa_tensor *)(const void *)s->tensors + i;

@@ -100,8 +100,18 @@ static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     return error;
 }
 
+static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
+    const struct sdfa_update *update = s->kernels->update[g->master_bits != 0];
+    if (g->master_bits != 0 && g->master_bits != SDFA_MASTER_BITS)
+        return SDFA_ERR_LEARNING;
+    if (update)
+        return update->check(s);
+    return s->tail_ram ? SDFA_ERR_KERNEL : SDFA_ERR_OK; /* inference alone needs none */
+}
+
 int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
+    int error;
     if (g->layer_n == 0 || len != sizeof *g + g->layer_n * sizeof(struct sdfa_layer))
         return SDFA_ERR_LEARNING;
     for (uint32_t l = 0; l < g->layer_n; l++)
@@ -109,7 +119,8 @@ int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
             return SDFA_ERR_LEARNING;
     if (!memory_ok(s, g) || s->tau_q15 > 32767 || !sdfa_rate_ok(s, s->rate_q24))
         return SDFA_ERR_LEARNING;
-    return feedback_ok(s, g);
+    error = update_ok(s, g);
+    return error ? error : feedback_ok(s, g);
 }
 
 int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {

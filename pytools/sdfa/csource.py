@@ -97,9 +97,9 @@ _TRANSPORTS = {"bp": 1, "live": 2}
 """Kinds that read the present weights, and their slots."""
 
 
-def _rules(image: Image) -> tuple[str, str]:
-    """Initialisers of the loss and the feedback slots."""
-    losses, feedbacks = ["0", "0"], ["0", "0", "0"]
+def _rules(image: Image) -> str:
+    """Initialisers of the slots for loss, feedback and update."""
+    losses, feedbacks, updates = ["0", "0"], ["0", "0", "0"], ["0", "0"]
     if image.learning is not None:
         loss = int(image.learning["loss"])
         losses[loss] = f"&sdfa_loss_{LOSSES[loss]}"
@@ -108,13 +108,14 @@ def _rules(image: Image) -> tuple[str, str]:
             feedbacks[0] = "&sdfa_feedback_table"
         if feedback in _TRANSPORTS and layer_n > 1:
             feedbacks[_TRANSPORTS[feedback]] = f"&sdfa_feedback_{feedback}"
-    return ", ".join(losses), ", ".join(feedbacks)
+        master = bool(image.learning["master_bits"])
+        updates[int(master)] = "&sdfa_update_master" if master else "&sdfa_update_int8"
+    return ", ".join(f"{{{', '.join(slots)}}}" for slots in (losses, feedbacks, updates))
 
 
 def write_csource(name: str, image: Image, data: bytes) -> CSource:
     """name: a C identifier; data: the bytes of `image`, a multiple of 4 long."""
     kernels = "\n".join(f"    &sdfa_kernel_{kind}," for kind in _kernel_names(image))
-    losses, feedbacks = _rules(image)
     source = f"""/* Made by `pytools export` from {image.meta.get("source", "a model")}. Do not edit. */
 #include "{name}.h"
 
@@ -123,7 +124,7 @@ static const struct sdfa_kernel *const kernels[] = {{
 }};
 
 const struct sdfa_kernels {name}_kernels = {{
-    kernels, sizeof kernels / sizeof kernels[0], {{{losses}}}, {{{feedbacks}}}}};
+    kernels, sizeof kernels / sizeof kernels[0], {_rules(image)}}};
 
 const uint32_t {name}_image[{name.upper()}_IMAGE_LEN / 4] = {{
 {_image_words(data)}

@@ -22,6 +22,7 @@ from sdfa.records import (
     LIVE_CENTRED,
     LIVE_MAX,
     LOSSES,
+    MASTER_BITS,
     RATIO,
     table_count,
 )
@@ -57,9 +58,9 @@ def size(tensor: np.void) -> int:
     return h * w * c
 
 
-def layer_bytes(out_n: int, in_n: int) -> int:
-    """Bytes of one trainable layer in the tail (1.5)."""
-    return 4 * out_n + -(-out_n * in_n // 4) * 4
+def layer_bytes(out_n: int, in_n: int, master: bool) -> int:
+    """Bytes of one trainable layer in the tail (1.5). master: with fractions behind its weights."""
+    return 4 * out_n + -(-out_n * in_n // 4) * 4 * (2 if master else 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,8 +269,9 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
     loss, feedback = ints(header, "loss", "feedback")
     need(loss < len(LOSSES) and feedback < len(FEEDBACKS), "its loss or feedback is unknown")
     need(FEEDBACKS[feedback] != "last" or len(layers) == 1, "feedback `last` has one layer")
+    need(int(header["master_bits"]) in (0, MASTER_BITS), "its master weights have an unknown width")
     dense = [_dense_of(parts, layer) for layer in layers]
-    _check_chain(parts, dense)
+    _check_chain(parts, dense, bool(header["master_bits"]))
     classes = int(dense[-1]["out_n"])
     need(LOSSES[loss] != "softmax_ce" or 2 <= classes <= CLASSES_MAX, f"it has {classes} classes")
     _check_errors(parts, header, dense, classes)
@@ -281,7 +283,7 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
             if i < table_count(FEEDBACKS[feedback], len(layers)):
                 _check_table(parts, layer, int(op["out_n"]), classes)
             elif FEEDBACKS[feedback] == "live" and i == len(layers) - 2:
-                _check_live(layer, header, dense[-1])
+                _check_live(layer, header, dense)
         except Damaged as e:
             raise Damaged(f"trainable layer {i}: {e}") from None
 
@@ -303,13 +305,13 @@ def _same_place(parts: Parts, a: int, b: int) -> bool:
     return int(x["off"]) == int(y["off"]) and size(x) == size(y)
 
 
-def _check_chain(parts: Parts, dense: list[np.void]) -> None:
+def _check_chain(parts: Parts, dense: list[np.void], master: bool) -> None:
     cursor, before = 0, None
     for op in dense:
         in_n, out_n, bias, weights, x, y = ints(op, "in_n", "out_n", "bias", "weights", "in", "out")
         need(before is None or _same_place(parts, before, x), "a trainable layer does not read the one before it")
         need((bias, weights) == (cursor, cursor + 4 * out_n), "the tail has another order than its layers")
-        cursor, before = cursor + layer_bytes(out_n, in_n), y
+        cursor, before = cursor + layer_bytes(out_n, in_n, master), y
     need(cursor == parts.tail_len, "the tail has another length than its layers")
     need(int(dense[-1]["flags"]) & LAYER_KEEP, "the output layer does not keep its accumulators")
 
@@ -317,9 +319,7 @@ def _check_chain(parts: Parts, dense: list[np.void]) -> None:
 def _check_errors(parts: Parts, header: np.void, dense: list[np.void], classes: int) -> None:
     _span(int(header["error"]), 2 * classes, parts.arena_len, 2, "error")
     if len(dense) > 1:
-        n = max(int(op["out_n"]) for op in dense[:-1])
-        blocks = 2 if len(dense) > 2 else 1
-        _span(int(header["delta"]), 2 * blocks * (n + n % 2), parts.arena_len, 2, "delta")
+        _span(int(header["delta"]), _deltas_len(dense), parts.arena_len, 2, "delta")
     constant(parts.data, int(header["zmult"]), np.int32, classes, "zmult")
     _shifts(parts.data, int(header["zshift"]), classes, "zshift", 1)
 
@@ -336,12 +336,18 @@ def _carries_back(feedback: str, i: int, layer_n: int) -> bool:
     return i > 0 and (feedback == "bp" or (feedback == "live" and i == layer_n - 1))
 
 
-def _check_live(layer: np.void, header: np.void, last: np.void) -> None:
+def _check_live(layer: np.void, header: np.void, dense: list[np.void]) -> None:
     need(1 <= int(layer["k"]) <= LIVE_MAX, f"it has {int(layer['k'])} live connections, not 1 ... {LIVE_MAX}")
     need(int(layer["flags"]) <= LIVE_CENTRED, "it has an unknown flag")
-    delta, acc, in_n, out_n = *ints(header, "delta"), *ints(last, "acc", "in_n", "out_n")
-    apart = delta >= acc + 4 * out_n or acc >= delta + 2 * in_n
+    delta, acc, out_n = *ints(header, "delta"), *ints(dense[-1], "acc", "out_n")
+    apart = delta >= acc + 4 * out_n or acc >= delta + _deltas_len(dense)
     need(apart, "its deltas overlap the accumulators")
+
+
+def _deltas_len(dense: list[np.void]) -> int:
+    """Bytes of the deltas of hidden layers."""
+    n = max(int(op["out_n"]) for op in dense[:-1])
+    return 2 * (2 if len(dense) > 2 else 1) * (n + n % 2)
 
 
 def _check_table(parts: Parts, layer: np.void, n: int, classes: int) -> None:

@@ -102,6 +102,10 @@ static void kernels(char **path) {
     k = sdfa_all_kernels;
     k.feedback[0] = k.feedback[1] = k.feedback[2] = NULL;
     CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    k = sdfa_all_kernels;
+    k.update[0] = NULL;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    CHECK(open_with(&n, &k, 0) == SDFA_ERR_OK && n.s.class_n > 0);
     unload(&n);
 }
 

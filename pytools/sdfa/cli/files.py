@@ -51,6 +51,9 @@ def export(
     loss: Annotated[
         str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
     ] = None,
+    master: Annotated[
+        int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
+    ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
     json_to: JsonOpt = None,
 ) -> None:
@@ -67,7 +70,7 @@ def export(
     said = beside(model, graph.sha256)
     asked = Options(
         train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
-        jacobian=jacobian, seed=seed, rate=lr, tau=threshold, loss=loss,
+        jacobian=jacobian, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
         labels=tuple(labels.split(",")) if labels else (), calib=_calibration(graph, calib),
     )  # fmt: skip
     asked.refuse_useless(said)
