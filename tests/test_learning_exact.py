@@ -66,8 +66,7 @@ def export_case(case: Case) -> bytes:
     )  # fmt: skip
     options = Options(
         train_last=case.layers, feedback=case.feedback, connections=case.k, seed=case.seed, rate=case.rate,
-        tau=case.tau, loss=case.loss, centred=case.centred and case.loss == "softmax_ce",
-        master=case.master,
+        tau=case.tau, loss=case.loss, centred=case.centred and case.loss == "softmax_ce", master=case.master,
     )  # fmt: skip
     return export_graph(load_tflite(model, "net"), "net", options).data
 

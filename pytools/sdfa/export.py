@@ -44,9 +44,9 @@ class Options:
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
     connections: outputs that each hidden neuron listens to. centred: of live feedback, the weights less their mean
     over the outputs that have an error. rank: of random or dense feedback; None leaves it free.
-    master: bits of the weights that learn: 8, or 16 with fractions in RAM.
     jacobian: what aligned tables come from, `mean` (over calib; the default where there is one) or `product` of the
-    weights. calib: int8 (n, *input). labels: names of the classes.
+    weights. master: bits of the weights that learn: 8, or 16 with fractions in RAM.
+    calib: int8 (n, *input). labels: names of the classes.
     """
 
     train_last: int | None = None
@@ -194,7 +194,7 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
         k = tables[0].index.shape[1] if tables else 0
     jacobian = jacobian_of(feedback, options) if tables else None
     return Learning(
-        tail, loss, feedback, k, rate, tau, _seed(options), tables, centred, jacobian, _master_bits(options)
+        tail, loss, feedback, k, rate, tau, _seed(options), tables, _master_bits(options), centred, jacobian
     )
 
 
@@ -347,8 +347,8 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
     table = sum(t.index.size * (1 if g.tail.layers[-1].out_n <= 256 else 2) + t.coef.size for t in g.tables)
     return {
         "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "centred": g.centred,
-        "jacobian": g.jacobian, "master": 8 + g.master_bits,
-        "rate": g.rate, "tau": g.tau, "seed": g.seed, "layers": layers, "table_bytes": table,
+        "jacobian": g.jacobian, "rate": g.rate, "tau": g.tau,
+        "seed": g.seed, "master": 8 + g.master_bits, "layers": layers, "table_bytes": table,
         "coverage": [sorted({int(c) for c in t.index[t.coef != 0]}) for t in g.tables],
     }  # fmt: skip
 

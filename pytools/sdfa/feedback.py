@@ -41,7 +41,8 @@ class Table:
 def quantize_table(index: npt.NDArray[np.int64], values: FloatArray) -> Table:
     """Round real coefficients (n, k) to int8 with one power-of-two scale, chosen so that the largest uses 64 .. 127."""
     peak = float(np.abs(values).max(initial=0.0))
-    exponent = math.ceil(math.log2(peak / COEF_MAX)) if peak > 0 else 0
+    # so small that its scale is no float: as good as zero
+    exponent = math.ceil(math.log2(peak / COEF_MAX)) if peak > 1e-300 else 0
     coef = np.clip(np.rint(values / 2.0**exponent), -COEF_MAX, COEF_MAX).astype(np.int8)
     return Table(index, coef, exponent)
 

@@ -50,10 +50,9 @@ DEAD_CHANNEL = 2.0**10
 class Learning:
     """What learns and how. rate, tau: real values. centred: only with `live`.
     jacobian: `mean` or `product`, what aligned tables come from; None without such tables.
+    master_bits: of fractions that are kept behind the weights while they learn, 0 or records.MASTER_BITS.
 
     tables: one per hidden trainable layer, none for `last` and `bp`; `live` has none for the last of them.
-
-    master_bits: of fractions that are kept behind the weights while they learn, 0 or records.MASTER_BITS.
     """
 
     tail: Tail
@@ -64,9 +63,9 @@ class Learning:
     tau: float
     seed: int
     tables: Sequence[Table]
+    master_bits: int = 0
     centred: bool = False
     jacobian: str | None = None
-    master_bits: int = 0
 
     @property
     def ops(self) -> frozenset[int]:

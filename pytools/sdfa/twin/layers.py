@@ -117,8 +117,8 @@ def _layer(image: Image, record: np.void, feedback: str, i: int, n: int, classes
         live = Live(int(record["k"]), bool(int(record["flags"]) & LIVE_CENTRED))
     return Layer(
         place, in_n, out_n, int(source["zero_point"]), float(source["scale"]), act_min, act_max,
-        int(op["bias"]), weights_off, i64(ratio["mant"]), i64(ratio["exp"]), fractions_off, index, coef, sigma,
-        live, *ints(record, "delta_exp", "bias_mant", "bias_exp"),
+        int(op["bias"]), weights_off, i64(ratio["mant"]), i64(ratio["exp"]), fractions_off, index, coef, sigma, live,
+        *ints(record, "delta_exp", "bias_mant", "bias_exp"),
     )  # fmt: skip
 
 
