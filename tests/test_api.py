@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 from sdfa.export import Options, export_graph
-from sdfa.image_reader import sections_of
+from sdfa.image_reader import read_image, sections_of
 from sdfa.load import load_tflite
 from sdfa.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
 from sdfa.targets.codes import read_list
 from tests.cprogram import C_DIR, SRC, output, sanitized
-from tests.imagekit import Data, op_image, resealed
+from tests.imagekit import Data, Recipe, op_image, resealed, tail_image
 from tests.samples import bare, cnn_image, dense_image, frozen_image, learned
 from tests.tflite_writer import dense_net
 from tests.tiny_image import tiny_image
 
 CE, BP, MSE, FROZEN = dense_image(), dense_image("bp"), dense_image("dense", "mse"), frozen_image()
 LIVE = dense_image("live")
+DEEP_LIVE = tail_image(Recipe((6, 5, 4, 4, 3), feedback="live"))
 ERRORS = {error.value: error.name for error in read_list(SRC / "sdfa.h", "SDFA_ERRORS")}
 
 
@@ -178,6 +179,8 @@ REFUSED = {
         _inside(LERN, _at(LEARNING, "loss"), "B", 0, dense_image("last", "mse", (4, 1))),  # one class
         _inside(b"DATA", struct.unpack_from("<I", CE, _start(CE, LERN) + _at(LEARNING, "zmult"))[0], "i", -1),
         _layer("op", "I", 0, 1), _layer("sigma", "I", 1 << 20, 1, BP), _layer("sigma", "I", 1 << 20, 2, LIVE),
+        # the second half of its deltas on the accumulators
+        _inside(LERN, _at(LEARNING, "delta"), "I", int(read_image(DEEP_LIVE).ops[3][1]["acc"]) - 12, DEEP_LIVE),
         _layer("k", "H", 9, 1, LIVE), _layer("flags", "I", 2, 1, LIVE),
         _layer("ratio", "I", 0, 0),
         _inside(OPS, _at(DENSE, "flags", 2), "H", LAYER_TAIL),  # the accumulators are not kept

@@ -23,6 +23,7 @@ RECIPE = Recipe((6, 4, 3), k=2)
 GOOD = tail_image(RECIPE)
 BP = tail_image(Recipe((6, 5, 4, 3), feedback="bp"))
 LIVE = tail_image(Recipe((6, 5, 4, 3), feedback="live"))
+DEEP_LIVE = tail_image(Recipe((6, 5, 4, 4, 3), feedback="live"))
 
 
 def poked(data: bytes, tag: bytes, off: int, fmt: str, value: int) -> bytes:
@@ -164,6 +165,9 @@ LIES = {
     "live flag": poked(LIVE, b"LERN", layer_at("flags", 1), "I", 2),
     "live sigma": poked(LIVE, b"LERN", layer_at("sigma", 2), "I", 1 << 20),
     "live table": poked(LIVE, b"LERN", layer_at("k", 0), "H", 0),
+    "live scratch behind": poked(
+        DEEP_LIVE, b"LERN", at(LEARNING, "delta"), "I", int(read_image(DEEP_LIVE).ops[3][1]["acc"]) - 12
+    ),
     "live scratch": poked(LIVE, b"LERN", at(LEARNING, "delta"), "I", int(read_image(LIVE).ops[2][1]["acc"])),
     "LRND": with_learned(GOOD, bytes(LEARNED.itemsize)),
     "META": with_learned(GOOD, b"").replace(b'{"tail"', b'{"tail '),

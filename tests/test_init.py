@@ -27,7 +27,7 @@ def test_all_layers_learn_by_default() -> None:
     assert export.image.meta["source_sha256"] == hashlib.sha256(model).hexdigest()
 
 
-@pytest.mark.parametrize("feedback", ["random", "dense", "bp", "last"])
+@pytest.mark.parametrize("feedback", ["random", "dense", "bp", "last", "live"])
 def test_feedback_kinds(feedback: str) -> None:
     export, _ = init_net((8, 6, 3), None, None, 4.0, Options(feedback=feedback))
     assert export.report["learning"]["feedback"] == feedback

@@ -190,6 +190,7 @@ def test_other_boards(board: str, case: Case) -> None:
 
 MASTERS = [
     Case(master=16),
+    Case("live", centred=True, master=16),
     Case("bp", 1, 3, activation="RELU6", zero_point=-128, rate=0.5, tau=0.0, master=16),
     Case("last", 1, 1, "mse", per_channel=False, master=16),
 ]

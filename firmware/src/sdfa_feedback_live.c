@@ -9,9 +9,10 @@
 static int check(const struct sdfa *s, uint32_t l) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *last = sdfa_layer_op(s, l + 1);
+    uint32_t deltas_len = 2u * sdfa_delta_len(s) * (l ? 2u : 1u);
     if (layer->k == 0 || layer->k > K_MAX || layer->flags > SDFA_LIVE_CENTRED ||
         !sdfa_in_data(s, sdfa_layer_at(s, l + 1)->sigma, last->out_n, 2) ||
-        !sdfa_disjoint(sdfa_learning_of(s)->delta, 2u * last->in_n, last->acc, 4u * last->out_n))
+        !sdfa_disjoint(sdfa_learning_of(s)->delta, deltas_len, last->acc, 4u * last->out_n))
         return SDFA_ERR_LEARNING;
     return SDFA_ERR_OK;
 }

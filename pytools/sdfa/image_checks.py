@@ -283,7 +283,7 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
             if i < table_count(FEEDBACKS[feedback], len(layers)):
                 _check_table(parts, layer, int(op["out_n"]), classes)
             elif FEEDBACKS[feedback] == "live" and i == len(layers) - 2:
-                _check_live(layer, header, dense[-1])
+                _check_live(layer, header, dense)
         except Damaged as e:
             raise Damaged(f"trainable layer {i}: {e}") from None
 
@@ -319,9 +319,7 @@ def _check_chain(parts: Parts, dense: list[np.void], master: bool) -> None:
 def _check_errors(parts: Parts, header: np.void, dense: list[np.void], classes: int) -> None:
     _span(int(header["error"]), 2 * classes, parts.arena_len, 2, "error")
     if len(dense) > 1:
-        n = max(int(op["out_n"]) for op in dense[:-1])
-        blocks = 2 if len(dense) > 2 else 1
-        _span(int(header["delta"]), 2 * blocks * (n + n % 2), parts.arena_len, 2, "delta")
+        _span(int(header["delta"]), _deltas_len(dense), parts.arena_len, 2, "delta")
     constant(parts.data, int(header["zmult"]), np.int32, classes, "zmult")
     _shifts(parts.data, int(header["zshift"]), classes, "zshift", 1)
 
@@ -338,12 +336,18 @@ def _carries_back(feedback: str, i: int, layer_n: int) -> bool:
     return i > 0 and (feedback == "bp" or (feedback == "live" and i == layer_n - 1))
 
 
-def _check_live(layer: np.void, header: np.void, last: np.void) -> None:
+def _check_live(layer: np.void, header: np.void, dense: list[np.void]) -> None:
     need(1 <= int(layer["k"]) <= LIVE_MAX, f"it has {int(layer['k'])} live connections, not 1 ... {LIVE_MAX}")
     need(int(layer["flags"]) <= LIVE_CENTRED, "it has an unknown flag")
-    delta, acc, in_n, out_n = *ints(header, "delta"), *ints(last, "acc", "in_n", "out_n")
-    apart = delta >= acc + 4 * out_n or acc >= delta + 2 * in_n
+    delta, acc, out_n = *ints(header, "delta"), *ints(dense[-1], "acc", "out_n")
+    apart = delta >= acc + 4 * out_n or acc >= delta + _deltas_len(dense)
     need(apart, "its deltas overlap the accumulators")
+
+
+def _deltas_len(dense: list[np.void]) -> int:
+    """Bytes of the deltas of hidden layers."""
+    n = max(int(op["out_n"]) for op in dense[:-1])
+    return 2 * (2 if len(dense) > 2 else 1) * (n + n % 2)
 
 
 def _check_table(parts: Parts, layer: np.void, n: int, classes: int) -> None:

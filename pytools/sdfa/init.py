@@ -57,7 +57,9 @@ def init_net(
 def _filled(options: Options, layers: int) -> Options:
     """The options with the defaults of an untrained net."""
     if options.feedback == "aligned":
-        raise SdfaError("--feedback aligned needs a trained network, this one is random: use random, dense, bp or last")
+        raise SdfaError(
+            "--feedback aligned needs a trained network, this one is random: use random, live, dense, bp or last"
+        )
     loss = options.loss or "softmax_ce"
     feedback = options.feedback or DEFAULT_FEEDBACK
     return replace(

@@ -32,6 +32,15 @@ TargetOpt = Annotated[
 SeedOpt = Annotated[
     int, typer.Option(metavar="N", help="Seed of the order of samples and of the rounding.", min=0, max=SEED_MAX)
 ]
+CentredOpt = Annotated[
+    bool | None,
+    typer.Option(
+        "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
+    ),
+]
+RankOpt = Annotated[
+    int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
+]
 JsonOpt = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON ('-': to stdout).")
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from sdfa.cli.base import SEED_MAX, JsonOpt, app, console, emit, load_image
+from sdfa.cli.base import SEED_MAX, CentredOpt, JsonOpt, RankOpt, app, console, emit, load_image
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
@@ -31,16 +31,8 @@ def export(
         int | None,
         typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
     ] = None,
-    centred: Annotated[
-        bool | None,
-        typer.Option(
-            "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
-        ),
-    ] = None,
-    rank: Annotated[
-        int | None,
-        typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1),
-    ] = None,
+    centred: CentredOpt = None,
+    rank: RankOpt = None,
     jacobian: Annotated[
         str | None,
         typer.Option(metavar="HOW", help="Aligned tables from the mean over --calib (the default with it) or product."),
@@ -80,8 +72,10 @@ def export(
     graph, _ = read_model(model)
     said = beside(model, graph.sha256)
     asked = Options(
-        train_last, feedback, connections, centred, rank, jacobian, seed, lr, threshold, loss, master,
-        tuple(labels.split(",")) if labels else (), _calibration(graph, calib), spare_classes,
+        train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
+        jacobian=jacobian, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
+        labels=tuple(labels.split(",")) if labels else (), calib=_calibration(graph, calib),
+        spare=spare_classes,
     )  # fmt: skip
     asked.refuse_useless(said)
     result = export_file(model, name, asked, said)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sdfa.cli.base import SEED_MAX, JsonOpt, app, emit
+from sdfa.cli.base import SEED_MAX, CentredOpt, JsonOpt, RankOpt, app, emit
 from sdfa.cli.files import show_export
 from sdfa.files import check_outputs
 
@@ -23,12 +23,14 @@ def init(
         int | None, typer.Option(metavar="N", help="Layers that learn (default: all).", min=1)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="random (the default), dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="random (the default), live, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
         typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
     ] = None,
+    centred: CentredOpt = None,
+    rank: RankOpt = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of weights, feedback and rounding.", min=0, max=SEED_MAX)
     ] = None,
@@ -61,8 +63,8 @@ def init(
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
     asked = Options(
-        train_last, feedback or "random", connections, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
-        labels=tuple(labels.split(",")) if labels else (),
+        train_last=train_last, feedback=feedback or "random", connections=connections, centred=centred, rank=rank,
+        seed=seed, rate=lr, tau=threshold, loss=loss, master=master, labels=tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
     asked.refuse_useless(ModelSettings())
     export, model = init_net(widths, name, _calibration(calib, widths, loss), headroom, asked)
