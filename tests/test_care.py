@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sdfa.care import POLICIES, REASONS, VERDICTS, Care, Cared, CareStage, CareState, Judge, layer_numbers
+from sdfa.care import (
+    BALANCE_LEN,
+    GATE_LEN,
+    GUARD_LEN,
+    POLICIES,
+    REASONS,
+    RING_LEN,
+    VERDICTS,
+    Care,
+    Cared,
+    CareStage,
+    CareState,
+    Judge,
+    layer_numbers,
+)
 from sdfa.device import Classify, Device, HoldOut, IntArray, Learn, LearnTarget, Remember, Run, Session, Stage
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -24,7 +39,7 @@ from sdfa.twin.guard import Config, Guard
 from sdfa.twin.learn import Twin
 from sdfa.twin.replay import Ring
 from tests.clikit import IMAGE, LEARN, Cli, done
-from tests.cprogram import SRC, output, sanitized
+from tests.cprogram import SRC, output, sanitized, tool
 from tests.test_learning_exact import EVERYWHERE, Case, export_case, labelled, target_of
 
 ALL = Care(
@@ -216,6 +231,7 @@ def test_learn_tells_what_was_done(pytools: Cli, work: Path) -> None:
     assert care["decay"] == {"share": round(0.01 * 65536) / 65536, "every": 4, "times": 30 // 4}
     assert len(care["gate"]["judgements"]) == 2
     assert {j["n"] for j in care["gate"]["judgements"]} == {5}
+    assert found["ram"]["care"] == 40 + 66 * 8 + 60 + 64 + 66 * 5 + found["ram"]["tail"] + 96 + 16 + 20
     assert found["forgetting"] == found["old_accuracy_before"] - found["old_accuracy_after"]
     for part in ("gate: ", "guard: nothing wrong", "replay: 30 steps", "forgetting: "):
         assert part in ran.out
@@ -279,6 +295,16 @@ def test_the_example_in_the_header_works(work: Path, tmp_path: Path) -> None:
     source.write_text(code + model[1].replace('#include "digits.h"', ""))  # one file: built once, wherever it lies
     program = sanitized("care-example", str(source))
     assert output(program).split() == [str(2 * 480), "20", "50"]
+
+
+def test_the_ram_is_what_the_structs_have(tmp_path: Path) -> None:
+    lengths = {"replay": RING_LEN, "gate": GATE_LEN, "guard": GUARD_LEN, "balance": BALANCE_LEN}
+    lines = (f"char {name}[sizeof(struct sdfa_{name}) == {n} ? 1 : -1];" for name, n in lengths.items())
+    source = tmp_path / "sizes.c"
+    source.write_text("\n".join(['#include "sdfa_care.h"', *lines]))
+    for core in (("arm-none-eabi-gcc", "-mcpu=cortex-m0"), ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")):
+        command = [tool(core[0]), *core[1:], f"-I{SRC}", "-fsyntax-only", str(source)]
+        assert subprocess.run(command, capture_output=True, text=True, check=False).stderr == ""
 
 
 def test_the_header_stays_short() -> None:

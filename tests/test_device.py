@@ -203,7 +203,7 @@ def test_no_memory_for_targets_is_an_error(name: str) -> None:
     target = find_target(f"qemu:{name}")
     pool = Device(target, tiny_image()).session([]).memory.pool_len
     image = tiny_image(loss=1, arena_len=pool - TAIL_LEN & ~3)
-    with pytest.raises(SdfaError, match="memory for the targets is too small"):
+    with pytest.raises(SdfaError, match="memory for targets or samples is too small"):
         Device(target, image).session([LearnTarget(X, np.zeros((4, CLASS_N), np.int16))])
 
 

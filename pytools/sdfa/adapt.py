@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_report
+from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_ram, care_report
 from sdfa.data import Samples, load_samples
 from sdfa.device import Classify, Device, HoldOut, Learn, LearnTarget, Remember, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
@@ -272,10 +272,17 @@ def adapt(
     learned = learned_image(data, session.tail, steps, state.random, state.rate_q24, state.tau_q15)
     scores, old_scores = _scores(image, session, judge, old)
     return Outcome(
-        tuple(scores), state.stats, state.random, session.tail, learned, session.ram(),
+        tuple(scores), state.stats, state.random, session.tail, learned, _with_care(session, image, settings.care),
         state.stats.steps * tail_weight_count(image), count_ties(session.outputs[-1]),
         session.cared[0] if session.cared else None, session.judgements, tuple(old_scores),
     )  # fmt: skip
+
+
+def _with_care(session: Session, image: Image, care: Care) -> dict[str, int | None]:
+    """Session.ram with what looks after learning, if anything does."""
+    ram, first = session.ram(), image.ops[image.op_off.index(int(image.layers[0]["op"]))][1]
+    found = care_ram(care, int(first["in_n"]), session.info.class_n, session.info.tail_len)
+    return ram | {"care": found, "total": (ram["total"] or 0) + found} if found else ram
 
 
 def learned_image(data: bytes, tail: bytes, steps: int, random: int, rate: int, tau: int) -> bytes:

@@ -136,6 +136,22 @@ class CareState:
     decays: int
 
 
+RING_LEN, GATE_LEN, GUARD_LEN, BALANCE_LEN = 40, 64, 96, 16
+"""Bytes of struct sdfa_replay, _gate, _guard and _balance on a 32-bit core; a test compiles them."""
+
+
+def care_ram(care: Care, tail_input: int, classes: int, tail: int) -> int:
+    """Bytes of RAM that it takes on a 32-bit core (SPEC.md 4). tail_input, tail: bytes."""
+    found = 0
+    if care.replay:
+        found += RING_LEN + (tail_input + 2) * care.replay + 6 * classes * (care.policy == "balanced")
+    if care.hold_out:
+        found += GATE_LEN + (tail_input + 2) * care.hold_out + tail
+    if care.guard:
+        found += GUARD_LEN + tail * (care.guard == "halve")
+    return found + (BALANCE_LEN + 2 * classes) * care.balance
+
+
 def layer_numbers(text: str) -> tuple[int, ...]:
     """ "0,2" to (0, 2)."""
     parts = [part.strip() for part in text.split(",")] if text else []

@@ -17,8 +17,8 @@ def export_tables(report: dict[str, Any]) -> list[Table | str]:
 
 def ram_line(ram: dict[str, int | None]) -> str:
     """What Session.ram says, in one line."""
-    names = {"arena": "arena", "tail": "weights", "state": "state", "stack": "measured stack"}
-    parts = " + ".join(f"{name} {ram[key]:,}" for key, name in names.items() if ram[key])
+    names = {"arena": "arena", "tail": "weights", "state": "state", "care": "care", "stack": "measured stack"}
+    parts = " + ".join(f"{name} {ram[key]:,}" for key, name in names.items() if ram.get(key))
     rest = "" if ram["stack"] else " (stack: on boards only)"
     return f"RAM: {parts} = {ram['total']:,} bytes{rest}"
 
