@@ -116,6 +116,7 @@ static int adopt(struct sdfa *s, const struct sdfa_journal *j, const struct foun
     if (f->record.kind == SDFA_RECORD_FACTORY)
         return sdfa_reset(s);
     error = sdfa_record_read(j, f->place.area, f->place.slot, s->tail_ram);
+    sdfa_tail_changed(s); /* perhaps in part */
     if (error)
         return error;
     (void)sdfa_set_rate(s, learned->rate_q24);

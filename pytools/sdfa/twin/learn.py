@@ -66,7 +66,7 @@ class Twin:
         self.learning: Learning = decode(image)
         self.layers: tuple[Layer, ...] = self.learning.layers
         self.threshold: Threshold = threshold
-        self._draws = [Draws(layer.in_n, rounding) for layer in self.layers]
+        self._draws = [Draws(layer.in_n, rounding, layer.fractions_off is not None) for layer in self.layers]
         self.stats = Stats()
         self.random, self.tau_q15, rate = self.learning.seed, self.learning.tau_q15, self.learning.rate_q24
         tail = image.tail
