@@ -1,8 +1,6 @@
 /* The learning section of an image: its check, and the settings that may change at run time. */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 #define CLASSES_MAX 16384u /* keeps the sum of exponentials, Q16, inside 30 bits */
 #define SHIFT_MIN   7      /* keeps step * activation inside int32 */
 #define SHIFT_MAX   30     /* a smaller step never moves a weight */
@@ -87,17 +85,19 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
     return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
            sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
-           sdfa_in_arena(s, g->delta, deltas, 2) && sdfa_mults_ok(s, g->zmult, last->out_n) &&
-           sdfa_shifts_ok(s, g->zshift, last->out_n) && last->out_n <= CLASSES_MAX;
+           sdfa_in_arena(s, g->delta, deltas, 2) && ((g->zmult | g->zshift) & 3u) == 0 &&
+           sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
 }
 
 static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
-    const struct sdfa_feedback *feedback = s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
-    if (g->feedback > SDFA_FEEDBACK_BP || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
+    int error = SDFA_ERR_OK;
+    if (g->feedback > SDFA_FEEDBACK_LIVE || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
         return SDFA_ERR_LEARNING;
-    if (g->layer_n == 1)
-        return SDFA_ERR_OK;
-    return feedback ? feedback->check(s) : SDFA_ERR_KERNEL;
+    for (uint32_t l = 0; !error && l + 1u < g->layer_n; l++) {
+        const struct sdfa_feedback *feedback = sdfa_feedback_of(s, l);
+        error = feedback ? feedback->check(s, l) : SDFA_ERR_KERNEL;
+    }
+    return error;
 }
 
 static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
@@ -173,7 +173,7 @@ void sdfa_tail_changed(struct sdfa *s) {
 int sdfa_reset(struct sdfa *s) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
-    memcpy(s->tail_ram, s->factory, s->tail_len);
+    sdfa_copy(s->tail_ram, s->factory, s->tail_len);
     sdfa_tail_changed(s);
     return SDFA_ERR_OK;
 }

@@ -65,7 +65,7 @@ def digits(seed: int) -> Digits:
     return Digits(x[:TRAIN_N], y[:TRAIN_N], x[TRAIN_N:], y[TRAIN_N:])
 
 
-def untrained(seed: int, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], feedback: str = "random") -> Export:
+def untrained(seed: int, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], feedback: str = "live") -> Export:
     """The image of a net that learns from scratch. x: to set the scales by."""
     options = Options(feedback=feedback, seed=seed, rate=RATE)
     return init_net(SIZES, "net", Calibration(x), 4.0, options)[0]
