@@ -167,13 +167,13 @@ def tail_image(recipe: Recipe) -> bytes:
 def _dense(make: _Maker, i: int) -> None:
     k, n = make.recipe.sizes[i : i + 2]
     last = i == len(make.recipe.sizes) - 2
-    rng, s_in, z_in = make.rng, make.scales[-1], make.zero_points[-1]
+    rng, s_in = make.rng, make.scales[-1]
     top = make.recipe.weight_max
     weights = rng.integers(-top, top + 1, (n, k))
     s_w = 2.0 / np.sqrt(k) / 127 * rng.uniform(0.7, 1.4, n)
     activation = "NONE" if last else make.recipe.activation
     s_out, z_out = (0.1, 3) if activation == "NONE" else (0.04 if activation == "RELU" else 6 / 255, -128)
-    bias = rng.integers(-300, 300, n) - z_in * weights.sum(axis=1)
+    bias = rng.integers(-300, 300, n)
     bias_off = len(make.tail)
     make.tail += bias.astype("<i4").tobytes() + weights.astype(np.int8).tobytes()
     make.tail += bytes(-len(make.tail) % 4)
@@ -203,7 +203,8 @@ def _learning(make: _Maker) -> bytes:
         LEARNING, layer_n=len(meta), loss=LOSSES.index(recipe.loss), feedback=FEEDBACKS.index(recipe.feedback),
         rate_q24=round(recipe.rate * 2**24), tau_q15=round(recipe.tau * 2**15), master_bits=recipe.master_bits,
         seed=recipe.seed * 77,
-        error=make.take(2 * sizes[-1]), delta=make.take(4 * hidden), zmult=z["mult"], zshift=z["shift"],
+        error=make.take(2 * sizes[-1]), delta=make.take(4 * hidden), bounds=make.take(sum(sizes[1:])),
+        zmult=z["mult"], zshift=z["shift"],
     )  # fmt: skip
     exps = [-15]
     for m in reversed(meta[1:]):

@@ -83,7 +83,8 @@ class Step:
             shift = self.image.constant(int(op["shift"]), "i1", layer.out_n).tolist()
             z_out = int(self.image.tensors[int(op["out"])]["zero_point"])
             rows = zip(self.weights[n], self.biases[n], strict=True)
-            acc = [i32(b + sum(w * x for w, x in zip(row, q, strict=True))) for row, b in rows]
+            a = [v - layer.z_in for v in q]
+            acc = [i32(b + sum(w * x for w, x in zip(row, a, strict=True))) for row, b in rows]
             q = [
                 clamp(i32(mbqm(a, m, s) + z_out), layer.act_min, layer.act_max)
                 for a, m, s in zip(acc, mult, shift, strict=True)
@@ -181,41 +182,43 @@ class Step:
             s = -(33 + eta_exp + int(layer.exp[i]) + layer.delta_exp)
             if di == 0 or mant == 0 or s > 30:
                 continue
-            g = ((self.next() >> (32 - s)) - di * ((eta * mant) >> 17)) >> s
+            value, t = di * ((eta * mant) >> 17), s if self.fractions[n] else s + 4
+            if t > 30:
+                value, t = (value + (self.next() >> (62 - t))) >> (t - 30), 30
+            g = ((self.next() >> (32 - t)) - value) >> t
             if g:
                 self.stats["weights_updated"] += layer.in_n
                 self.row(n, i, g, [v - layer.z_in for v in q])
 
     def row(self, n: int, i: int, g: int, a: list[int]) -> None:
         layer, w, fractions = self.layers[n], self.weights[n][i], self.fractions[n]
-        r_b, sb, total = self.next(), 16 - layer.bias_exp, 0
-        db = (g * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
+        r_b, sb = self.next(), 16 - layer.bias_exp
+        unit = g if fractions is not None else 16 * g
+        db = (unit * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
         for j in range(layer.in_n):
             if j % 4 == 0:
                 y = self.next()
-                r = (y & 0xFFFF, (y >> 8) & 0xFFFF, y >> 16, ((y >> 24) | (y << 8)) & 0xFFFF)
+                r = (y & 0xFFF, (y >> 4) & 0xFFF, (y >> 16) & 0xFFF, y >> 20)
             if fractions is not None:
-                total += self.master(w, fractions[i], j, (g * a[j] + ((y >> 8 * (j % 4)) & 0xFF)) >> 8)
+                self.master(w, fractions[i], j, (g * a[j] + ((y >> 8 * (j % 4)) & 0xFF)) >> 8)
                 continue
-            dw = (g * a[j] + r[j % 4]) >> 16
+            dw = (1 if g > 0 else -1) * ((abs(g) * a[j] + r[j % 4]) >> 12)
             if dw:
                 new = clamp(w[j] + dw, -127, 127)
                 self.stats["saturated_weights"] += new != w[j] + dw
                 self.stats["moved"] += abs(new - w[j])
-                total += new - w[j]
                 w[j] = new
-        wanted = self.biases[n][i] + db - layer.z_in * total
+        wanted = self.biases[n][i] + db
         self.biases[n][i] = clamp(wanted, -(1 << 30), 1 << 30)
         self.stats["saturated_weights"] += self.biases[n][i] != wanted
 
-    def master(self, w: list[int], fractions: list[int], j: int, change: int) -> int:
-        """Master weight j moves; the change of the weight."""
+    def master(self, w: list[int], fractions: list[int], j: int, change: int) -> None:
+        """Master weight j moves."""
         if change == 0:
-            return 0
+            return
         wanted, old = 256 * w[j] + fractions[j] + change, w[j]
         new = clamp(wanted, -32640, 32639)
         self.stats["saturated_weights"] += new != wanted
         w[j] = (new + 128) >> 8
         fractions[j] = new - 256 * w[j]
         self.stats["moved"] += abs(w[j] - old)
-        return w[j] - old

@@ -21,7 +21,7 @@ from sdfa.records import (
 )
 
 INPUT_N, CLASS_N = 4, 3
-ARENA_LEN, TAIL_LEN = 28, 24
+ARENA_LEN, TAIL_LEN = 32, 24
 RATE_Q24 = 838861  # 0.05
 _HALF = 1 << 30  # the multiplier 0.5
 
@@ -48,7 +48,7 @@ def _data() -> bytes:
 
 
 def _learning(loss: int) -> bytes:
-    head = _record(LEARNING, layer_n=1, loss=loss, rate_q24=RATE_Q24, seed=1, error=20, zmult=28, zshift=40)
+    head = _record(LEARNING, layer_n=1, loss=loss, rate_q24=RATE_Q24, seed=1, error=20, bounds=28, zmult=28, zshift=40)
     return head + _record(LAYER, ratio=16, delta_exp=-15, bias_mant=32768, bias_exp=-15)
 
 
@@ -69,7 +69,7 @@ def _join(sections: dict[bytes, bytes], arena_len: int, tail_len: int) -> bytes:
 
 
 def tiny_image(*, loss: int = 0, learns: bool = True, arena_len: int = ARENA_LEN) -> bytes:
-    """loss: 0 softmax cross-entropy, 1 mean squared error. arena_len: bytes that the image asks for, 28 or more."""
+    """loss: 0 softmax cross-entropy, 1 mean squared error. arena_len: bytes that the image asks for, 32 or more."""
     tensors = _record(TENSOR, off=0, c=INPUT_N, h=1, w=1) + _record(TENSOR, off=4, c=CLASS_N, h=1, w=1)
     data = _data()
     place = {"weights": 12, "bias": 0} if learns else {"weights": len(data) + 12, "bias": len(data)}

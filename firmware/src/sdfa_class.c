@@ -7,7 +7,6 @@ struct rows {
     sdfa_i32 *bias;
     int8_t *weights;
     uint32_t n, in_n;
-    int32_t zero_point;
 };
 
 static struct rows rows_of(const struct sdfa *s) {
@@ -17,7 +16,6 @@ static struct rows rows_of(const struct sdfa *s) {
     r.weights = (int8_t *)s->tail_ram + op->weights;
     r.n = op->out_n;
     r.in_n = op->in_n;
-    r.zero_point = sdfa_tensor_at(s, op->op.in)->zero_point;
     return r;
 }
 
@@ -48,14 +46,9 @@ static int32_t mean_bias(const struct sdfa *s, const struct rows *r, int32_t n) 
 }
 
 static void open_slot(struct sdfa *s, const struct rows *r, uint32_t slot, int32_t n) {
-    int32_t rounding = 0; /* sum of all weights - n * sum of the new ones */
-    for (uint32_t j = 0; j < r->in_n; j++) {
-        int32_t sum = sum_of(s, r, j), w = mean(sum, n);
-        r->weights[slot * r->in_n + j] = (int8_t)sdfa_clamp(w, -127, 127);
-        rounding = sdfa_wrap_add(rounding, sum - n * w);
-    }
-    rounding = (int32_t)((uint32_t)rounding * (uint32_t)r->zero_point);
-    r->bias[slot] = mean_bias(s, r, n) + mean(rounding, n);
+    for (uint32_t j = 0; j < r->in_n; j++)
+        r->weights[slot * r->in_n + j] = (int8_t)sdfa_clamp(mean(sum_of(s, r, j), n), -127, 127);
+    r->bias[slot] = mean_bias(s, r, n);
 }
 
 int32_t sdfa_add_class(struct sdfa *s) {
@@ -75,6 +68,6 @@ int32_t sdfa_add_class(struct sdfa *s) {
     if (slot == r.n || open == 0)
         return SDFA_ERR_SPARE;
     open_slot(s, &r, slot, (int32_t)open);
-    s->ready = 0;
+    sdfa_tail_changed(s);
     return (int32_t)slot;
 }

@@ -11,23 +11,13 @@ struct row {
     uint32_t n;
 };
 
-/* What is missing to the factory's sum of weights, and by how much the sum changed. */
-struct sums {
-    int32_t missing, change;
-};
-
-static struct sums decay_weights(struct sdfa *s, const struct row *r, int32_t lambda) {
-    struct sums t = {0, 0};
+static void decay_weights(struct sdfa *s, const struct row *r, int32_t lambda) {
     uint32_t random = 0;
     for (uint32_t j = 0; j < r->n; j++) {
-        int32_t way = r->factory[j] - r->w[j], change;
+        int32_t way = r->factory[j] - r->w[j];
         random = j & 3u ? random >> 8 | random << 24 : sdfa_random(&s->random);
-        change = (way * lambda + (int32_t)(random & 0xffffu)) >> 16;
-        r->w[j] = (int8_t)(r->w[j] + change);
-        t.missing += way;
-        t.change += change;
+        r->w[j] = (int8_t)(r->w[j] + ((way * lambda + (int32_t)(random & 0xffffu)) >> 16));
     }
-    return t;
 }
 
 static void decay_row(struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i, int32_t lambda) {
@@ -35,11 +25,9 @@ static void decay_row(struct sdfa *s, const struct sdfa_dense_op *op, uint32_t i
                           (const int8_t *)s->factory + op->weights + i * op->in_n, op->in_n};
     sdfa_i32 *bias = (sdfa_i32 *)(void *)(s->tail_ram + op->bias) + i;
     const sdfa_i32 *factory = (const sdfa_i32 *)(const void *)(s->factory + op->bias) + i;
-    int64_t zero_point = sdfa_tensor_at(s, op->op.in)->zero_point;
-    uint32_t random = sdfa_random(&s->random);
-    struct sums t = decay_weights(s, &r, lambda);
-    int64_t way = (int64_t)*factory - *bias + zero_point * t.missing;
-    int64_t b = *bias + ((way * lambda + (random >> 16)) >> 16) - zero_point * t.change;
+    int64_t way = (int64_t)*factory - *bias;
+    int64_t b = *bias + ((way * lambda + (sdfa_random(&s->random) >> 16)) >> 16);
+    decay_weights(s, &r, lambda);
     *bias = (int32_t)(b > BIAS_MAX ? BIAS_MAX : b < -BIAS_MAX ? -BIAS_MAX : b);
 }
 
@@ -59,6 +47,6 @@ int sdfa_decay(struct sdfa *s, uint32_t lambda_q16) {
             if (!is_spare(s, op, i))
                 decay_row(s, op, i, (int32_t)lambda_q16);
     }
-    s->ready = 0;
+    sdfa_tail_changed(s);
     return SDFA_ERR_OK;
 }

@@ -35,6 +35,7 @@ static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_
     m.act_max = p->act_max;
     m.packed_n = p->flags & SDFA_LAYER_PACKED ? p->out_n & ~7u : 0;
     m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
+    m.input_zero = p->flags & SDFA_LAYER_TAIL ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
     return m;
 }
 

@@ -152,7 +152,7 @@ struct SDFA_ALIAS sdfa_learning {
     uint8_t loss, feedback;
     uint32_t rate_q24;
     uint16_t tau_q15, master_bits;
-    uint32_t seed, error, delta, zmult, zshift, reserved2[2];
+    uint32_t seed, error, delta, zmult, zshift, bounds, reserved;
 };
 
 struct SDFA_ALIAS sdfa_layer {

@@ -62,7 +62,9 @@ int sdfa_gate_judge(struct sdfa_gate *g, struct sdfa *s) {
     verdict = compare(&g->judged, &g->marked);
     if (verdict < SDFA_GATE_MORE_WRONG)
         mark(g, s, &g->judged);
-    else if (g->copy)
+    else if (g->copy) {
         memcpy(s->tail_ram, g->copy, s->tail_len);
+        sdfa_tail_changed(s);
+    }
     return (int)verdict;
 }

@@ -91,7 +91,7 @@ static void go_back(struct sdfa_guard *g, struct sdfa *s) {
     if (!g->copy)
         return;
     memcpy(s->tail_ram, g->copy, s->tail_len);
-    s->ready = 0;
+    sdfa_tail_changed(s);
 }
 
 uint32_t sdfa_guard_step(struct sdfa_guard *g, struct sdfa *s) {

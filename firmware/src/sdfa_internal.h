@@ -41,10 +41,11 @@ struct sdfa_feedback {
     void (*deltas)(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above);
 };
 
-/* One kind of weights in RAM. check: the tail has room for them, SDFA_ERR_OK or SDFA_ERR_LEARNING. layer: moves the rows
- * of layer l; d: its deltas, int16[N]. */
+/* One kind of weights in RAM. check: its memory, SDFA_ERR_OK or SDFA_ERR_LEARNING. start: forgets what it knew about the
+ * weights. layer: moves the rows of layer l; d: its deltas, int16[N]. */
 struct sdfa_update {
     int (*check)(const struct sdfa *s);
+    void (*start)(const struct sdfa *s);
     void (*layer)(struct sdfa *s, uint32_t l, const sdfa_i16 *d);
 };
 
@@ -224,6 +225,9 @@ static inline int sdfa_slot_closed(const struct sdfa *s, uint32_t c) {
     const struct sdfa_dense_op *last = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u);
     return ((const sdfa_i32 *)(const void *)(s->tail + last->bias))[c] < -(1 << 30);
 }
+
+/* The tail in RAM holds other weights than learning left there: to be called whenever something else wrote them. */
+void sdfa_tail_changed(struct sdfa *s);
 
 /* One learning step; answer as for sdfa_loss.error (sdfa_step.c). Errors: FROZEN, ORDER. */
 int sdfa_step(struct sdfa *s, const void *answer);

@@ -172,10 +172,15 @@ int sdfa_freeze(struct sdfa *s, uint16_t layers) {
     return SDFA_ERR_OK;
 }
 
+void sdfa_tail_changed(struct sdfa *s) {
+    s->kernels->update[sdfa_learning_of(s)->master_bits != 0]->start(s); /* checked to be linked */
+    s->ready = 0;
+}
+
 int sdfa_reset(struct sdfa *s) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
     sdfa_copy(s->tail_ram, s->factory, s->tail_len);
-    s->ready = 0;
+    sdfa_tail_changed(s);
     return SDFA_ERR_OK;
 }

@@ -30,11 +30,11 @@ void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x
     const int8_t *w = m->weights + i * m->in_n;
     for (; i + 4 <= m->out_n; i += 4, w += 4 * m->in_n) {
         int32_t acc[4] = {m->bias[i], m->bias[i + 1], m->bias[i + 2], m->bias[i + 3]};
-        sdfa_dot4(acc, w, m->in_n, x, m->in_n);
+        sdfa_dot4(acc, w, m->in_n, x, m->in_n, m->input_zero);
         finish4(out, m, i, acc);
     }
     for (; i < m->out_n; i++, w += m->in_n)
-        finish(out, m, i, sdfa_dot(m->bias[i], w, x, m->in_n));
+        finish(out, m, i, sdfa_dot(m->bias[i], w, x, m->in_n, m->input_zero));
 }
 
 #endif

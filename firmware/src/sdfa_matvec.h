@@ -6,14 +6,15 @@
 
 struct sdfa_matvec {
     const int8_t *weights; /* int8[out_n][in_n]; packed: SPEC.md 1.4 */
-    const sdfa_i32 *bias;  /* int32[out_n], input zero point folded in */
+    const sdfa_i32 *bias;  /* int32[out_n] */
     const int32_t *mult;   /* int32[out_n] */
     const int8_t *shift;   /* int8[out_n], -31 .. 30 */
     sdfa_i32 *keep;        /* int32[out_n]: accumulators are kept here; NULL: not at all */
     uint32_t in_n, out_n;
     uint32_t packed_n; /* rows that are packed in groups of eight; the rest are plain */
     int32_t zero_point, act_min, act_max;
-    int fast; /* sdfa_requantize_fast does for all rows */
+    int fast;           /* sdfa_requantize_fast does for all rows */
+    int32_t input_zero; /* taken from every input; 0 where it is folded into the bias */
 };
 
 /* out: int8[out_n]; x: int8[in_n]. The packed rows, and the plain rows behind them. */

@@ -17,8 +17,8 @@ typedef char
                            ? 1
                            : -1];
 
-/* acc + the products of two vectors. */
-int32_t sdfa_mve_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n);
+/* acc + the products of w and x - z. */
+int32_t sdfa_mve_dot(int32_t acc, const int8_t *w, const int8_t *x, uint32_t n, int32_t z);
 
 /* Rows packed_n to the end, four or more. r4: out, r6: in_n, r11: bias, r12: weights.
  * Stack: m, x, mult - bias, shift - out, out of the last four, whether there is more to do than the fast way. */
@@ -27,13 +27,17 @@ void sdfa_mve_rows(int8_t *out, const struct sdfa_matvec *m, const int8_t *x);
 /* clang-format off */
 __asm__(SDFA_FUNCTION("sdfa_mve_dot")
         "push {r4, lr}\n\t"
+        "movs r4, #0\n\t" /* the sum of the weights */
         "wlstp.8 lr, r3, 2f\n"
         "1:\n\t"
         "vldrb.8 q0, [r1], #16\n\t"
         "vldrb.8 q1, [r2], #16\n\t"
         "vmladava.s8 r0, q0, q1\n\t"
+        "vaddva.s8 r4, q0\n\t"
         "letp lr, 1b\n"
         "2:\n\t"
+        "ldr r1, [sp, #8]\n\t"
+        "mls r0, r1, r4, r0\n\t"
         "pop {r4, pc}\n\t"
         ".popsection");
 
@@ -135,9 +139,10 @@ __asm__(SDFA_FUNCTION("sdfa_mve_rows")
         ".popsection");
 /* clang-format on */
 
+/* Also rows whose bias does not hold the zero point. */
 static void few_rows(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
     for (uint32_t i = m->packed_n; i < m->out_n; i++) {
-        int32_t acc = sdfa_mve_dot(m->bias[i], m->weights + i * m->in_n, x, m->in_n);
+        int32_t acc = sdfa_mve_dot(m->bias[i], m->weights + i * m->in_n, x, m->in_n, m->input_zero);
         if (m->keep)
             m->keep[i] = acc;
         sdfa_finish(out, m, i, acc);
@@ -145,7 +150,7 @@ static void few_rows(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) 
 }
 
 void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
-    if (m->out_n - m->packed_n < 4)
+    if (m->out_n - m->packed_n < 4 || m->input_zero)
         few_rows(out, m, x);
     else
         sdfa_mve_rows(out, m, x);

@@ -168,6 +168,7 @@ int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct 
     if (s->tail_ram) {
         sdfa_copy(s->tail_ram, s->tail, s->tail_len);
         s->tail = s->tail_ram;
+        sdfa_tail_changed(s);
     }
     return SDFA_ERR_OK;
 }

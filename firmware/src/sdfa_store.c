@@ -112,12 +112,13 @@ int sdfa_store_look(const struct sdfa *s, const struct sdfa_flash *flash, struct
 static int adopt(struct sdfa *s, const struct sdfa_journal *j, const struct found *f) {
     const struct sdfa_learned *learned = &f->record.learned;
     int error;
-    s->ready = 0;
     if (f->record.kind == SDFA_RECORD_FACTORY)
         return sdfa_reset(s);
     error = sdfa_record_read(j, f->place.area, f->place.slot, s->tail_ram);
+    sdfa_tail_changed(s); /* perhaps in part */
     if (error)
         return error;
+    sdfa_tail_changed(s);
     (void)sdfa_set_rate(s, learned->rate_q24);
     (void)sdfa_set_threshold(s, learned->tau_q15);
     s->random = learned->random;

@@ -10,7 +10,7 @@
 #define INPUT "ldrsb r11, [r2], #1\n\t" ROW("r1", "r4") ROW("r8", "r5") ROW("r9", "r6") ROW("r10", "r7")
 
 /* clang-format off */
-__asm__(SDFA_FUNCTION("sdfa_dot4")
+__asm__(SDFA_FUNCTION("sdfa_dot4_plain")
         "push {r0, r4-r11, lr}\n\t"
         "add r8, r1, r2\n\t"
         "add r9, r8, r2\n\t"
@@ -28,6 +28,46 @@ __asm__(SDFA_FUNCTION("sdfa_dot4")
         "b 3f\n"
         "2:\n\t"
         INPUT INPUT INPUT INPUT
+        "3:\n\t"
+        "cmp r2, r3\n\t"
+        "bne 2b\n\t"
+        "pop {r0}\n\t"
+        "stm r0, {r4-r7}\n\t"
+        "pop {r4-r11, pc}\n\t"
+        ".popsection");
+/* clang-format on */
+
+/* r2: x; lr: its zero point; r3: the end; rows at r1, r1 + r8, r1 + 2 * r8, r1 + r9; r4 .. r7: their sums. */
+#define ROW_LESS(load, sum)                                                                                            \
+    "ldrsb r12, " load "\n\t"                                                                                          \
+    "mla " sum ", r12, r11, " sum "\n\t"
+#define INPUT_LESS                                                                                                     \
+    "ldrsb r11, [r2], #1\n\t"                                                                                          \
+    "subs r11, r11, lr\n\t"                                                                                            \
+    "itt eq\n\t"                                                                                                       \
+    "addeq r1, #1\n\t"                                                                                                 \
+    "beq 9f\n\t" ROW_LESS("[r1, r8]", "r5") ROW_LESS("[r1, r10]", "r6") ROW_LESS("[r1, r9]", "r7")                     \
+        ROW_LESS("[r1], #1", "r4") "9:\n\t"
+
+/* clang-format off */
+__asm__(SDFA_FUNCTION("sdfa_dot4_less")
+        "push {r0, r4-r11, lr}\n\t"
+        "mov r8, r2\n\t"
+        "lsl r10, r2, #1\n\t"
+        "add r9, r10, r2\n\t"
+        "mov r2, r3\n\t"
+        "ldrd r3, lr, [sp, #40]\n\t" /* n, zero point */
+        "ldm r0, {r4-r7}\n\t"
+        "ands r0, r3, #3\n\t"
+        "add r3, r3, r2\n\t"
+        "beq 3f\n"
+        "1:\n\t"
+        INPUT_LESS
+        "subs r0, #1\n\t"
+        "bne 1b\n\t"
+        "b 3f\n"
+        "2:\n\t"
+        INPUT_LESS INPUT_LESS INPUT_LESS INPUT_LESS
         "3:\n\t"
         "cmp r2, r3\n\t"
         "bne 2b\n\t"

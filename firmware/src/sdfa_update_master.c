@@ -20,7 +20,16 @@ static int check(const struct sdfa *s) {
     return SDFA_ERR_OK;
 }
 
-static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct sdfa_tally *t) {
+/* What happened to a row's weights: sum of the sizes of changes, weights that the clamp stopped. */
+struct tally {
+    uint32_t moved, stopped;
+};
+
+static void start(const struct sdfa *s) {
+    (void)s;
+}
+
+static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tally *t) {
     int32_t old = *w, master = old * FRACTION + *fraction + change, v;
     if (master > MASTER_MAX || master < MASTER_MIN) {
         t->stopped++;
@@ -29,13 +38,12 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct sdfa
     v = (master + FRACTION / 2) >> SDFA_MASTER_BITS;
     *w = (int8_t)v;
     *fraction = (int8_t)(master - v * FRACTION);
-    t->sum += (uint32_t)(v - old);
     t->moved += (uint32_t)(v < old ? old - v : v - old);
 }
 
 /* All weights of a row. Each of the four bytes of a random word serves one of them. */
-static struct sdfa_tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint32_t at, int32_t step) {
-    struct sdfa_tally t = {0, 0, 0};
+static struct tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint32_t at, int32_t step) {
+    struct tally t = {0, 0};
     int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + fractions_at(r->op) + at;
     uint32_t random = 0;
     for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
@@ -51,17 +59,17 @@ static struct sdfa_tally move_weights(struct sdfa *s, const struct sdfa_rows *r,
 
 static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
     int64_t bias_step = sdfa_bias_step(s, r->layer, step);
-    struct sdfa_tally t = move_weights(s, r, i * r->op->in_n, step);
-    sdfa_row_moved(s, r, i, bias_step, &t);
+    struct tally t = move_weights(s, r, i * r->op->in_n, step);
+    sdfa_row_moved(s, r, i, bias_step, t.moved, t.stopped);
 }
 
 static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     const struct sdfa_rows r = sdfa_rows_of(s, l);
     for (uint32_t i = 0; i < r.op->out_n; i++) {
-        int32_t step = sdfa_row_step(s, &r, i, d[i]);
+        int32_t step = sdfa_row_step(s, &r, i, d[i], 0);
         if (step)
             move_row(s, &r, i, step);
     }
 }
 
-const struct sdfa_update sdfa_update_master = {check, layer};
+const struct sdfa_update sdfa_update_master = {check, start, layer};

@@ -47,6 +47,7 @@ struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv
     m.act_min = p->act_min;
     m.act_max = p->act_max;
     m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
+    m.input_zero = 0;
     return m;
 }
 

@@ -63,15 +63,13 @@ def _metas(image: Image) -> list[dict[str, Any]]:
 
 
 def _constants(image: Image, meta: dict[str, Any], layer: np.void) -> list[tuple[int, bytes]]:
-    """(offset in the file, bytes) of a layer's weights and bias; the zero point is unfolded from the bias."""
+    """(offset in the file, bytes) of a layer's weights and bias."""
     assert image.learned_tail is not None
     op = image.ops[image.op_off.index(int(layer["op"]))][1]
     n, k = int(op["out_n"]), int(op["in_n"])
     weights = np.frombuffer(image.learned_tail, np.int8, n * k, int(op["weights"]))
-    folded = np.frombuffer(image.learned_tail, "<i4", n, int(op["bias"])).astype(np.int64)
-    zero_point = int(image.tensors[int(op["in"])]["zero_point"])
-    bias = folded + zero_point * weights.reshape(n, k).astype(np.int64).sum(axis=1)
+    bias = np.frombuffer(image.learned_tail, "<i4", n, int(op["bias"]))
     return [
         (meta["weight_off"], weights.tobytes()),
-        (meta["bias_off"], bias.astype(np.uint32).astype("<u4").tobytes()),
+        (meta["bias_off"], bias.tobytes()),
     ]

@@ -161,8 +161,7 @@ def _layer(layer: Layer, meta: dict[str, Any], tail: bytes, classes: int) -> tup
     if not np.all(np.abs([*scale, float(meta["input_scale"])]) < _LARGEST_SCALE):
         raise ValueError("a scale is not finite, or beyond reason")
     q = layer.weights(tail).astype(np.float64)
-    # the image's bias has the input's zero point folded in (SPEC 1.5)
-    bias = (layer.bias(tail) + layer.z_in * q.sum(axis=1)) * float(meta["input_scale"]) * scale
+    bias = layer.bias(tail) * float(meta["input_scale"]) * scale
     live = (layer.mant > 0).astype(np.float64)
     return FloatLayer(_CLAMPS[meta["activation"]], _feedback(layer, classes), live), q * scale[:, None], bias
 

@@ -12,7 +12,7 @@ from sdfa.quantize import Channels, QGraph, QTensor
 from sdfa.tail import find_tail
 
 CLOSED_BIAS = -(1 << 30) - (1 << 20)
-"""Folded bias of a closed slot: lower than learning ever makes one."""
+"""Bias of a closed slot: lower than learning ever makes one."""
 SPARE_MAX = 4096
 
 
@@ -48,7 +48,7 @@ def _channels(ch: Channels, n: int) -> Channels:
 
 
 def is_closed(bias: int) -> bool:
-    """Whether an output with this folded bias is a closed slot."""
+    """Whether an output with this bias is a closed slot."""
     return bias < -(1 << 30)
 
 

@@ -251,6 +251,7 @@ static void reset(char **path) {
     CHECK(memcmp(fresh, n.tail, n.tail_len) == 0);
     n.s.ready = before.s.ready;
     memcpy(n.tail, before.tail, n.tail_len);
+    memcpy(n.arena, before.arena, n.arena_len); /* holds what was known about the weights */
     CHECK(unchanged(&n, before));
     CHECK(memcmp(image, n.image, n.image_len) == 0);
     free(image);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sdfa.errors import SdfaError
-from sdfa.twin.fixedpoint import MASK32, Int64Array, i64, lanes, lcg_jumps, mix
+from sdfa.twin.fixedpoint import MASK32, Int64Array, UInt64Array, i64, lcg_jumps, mix
 from sdfa.twin.learn import Twin
 from sdfa.twin.update import BIAS_MAX
 
@@ -29,13 +29,19 @@ def _decay_layer(twin: Twin, i: int, lambda_q16: int) -> None:
     rows = layer.bias(twin.image.tail) >= -BIAS_MAX  # the factory knows no weights of classes that were added later
     old, factory = i64(twin.weights[i])[rows], i64(layer.weights(twin.image.tail))[rows]
     words = _words(twin, len(old), 1 + -(-layer.in_n // 4))
-    r = lanes(words[:, 1:]).reshape(len(old), -1)[:, : layer.in_n]
+    r = _lanes(words[:, 1:]).reshape(len(old), -1)[:, : layer.in_n]
     new = old + way_back(factory - old, lambda_q16, r)
     bias = i64(twin.biases[i])[rows]
-    way = i64(layer.bias(twin.image.tail))[rows] - bias + layer.z_in * (factory - old).sum(axis=1)
-    bias = bias + way_back(way, lambda_q16, i64(words[:, 0]) >> 16) - layer.z_in * (new - old).sum(axis=1)
+    way = i64(layer.bias(twin.image.tail))[rows] - bias
+    bias = bias + way_back(way, lambda_q16, i64(words[:, 0]) >> 16)
     twin.weights[i][rows] = new.astype(np.int8)
     twin.biases[i][rows] = np.clip(bias, -BIAS_MAX, BIAS_MAX).astype(np.int32)
+
+
+def _lanes(y: UInt64Array) -> Int64Array:
+    """Words uint64[...] to four dithers of 16 bits, int64[..., 4]: the word, turned right by 8 bits each time."""
+    turned = [(y >> np.uint64(8 * i)) | (y << np.uint64(32 - 8 * i)) for i in range(4)]
+    return i64(np.stack(turned, axis=-1) & np.uint64(0xFFFF))
 
 
 def _words(twin: Twin, rows: int, each: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:

@@ -166,12 +166,10 @@ def mix(state: UInt64Array) -> UInt64Array:
 
 
 def lanes(y: UInt64Array) -> Int64Array:
-    """Words uint64[...] to their four 16-bit lanes int64[..., 4] (3.4)."""
-    y = y.astype(np.int64)
-    rotated = (y >> 24) | (y << 8)
-    return i64(np.stack([y, y >> 8, y >> 16, rotated], axis=-1) & 0xFFFF)
+    """Words uint64[...] to four dithers of 12 bits, int64[..., 4], for int8 weights (3.4)."""
+    return i64(np.stack([y >> np.uint64(n) for n in (0, 4, 16, 20)], axis=-1) & np.uint64(0xFFF))
 
 
 def octets(y: UInt64Array) -> Int64Array:
-    """Words uint64[...] to their four bytes int64[..., 4], the lowest first (3.4)."""
+    """Words uint64[...] to their four bytes int64[..., 4], the lowest first, for master weights (3.4)."""
     return i64(np.stack([y >> np.uint64(8 * i) for i in range(4)], axis=-1) & np.uint64(0xFF))

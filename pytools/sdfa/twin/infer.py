@@ -109,7 +109,8 @@ def check_input(image: Image, x: npt.NDArray[np.generic]) -> Int8Array:
 def dense(image: Image, i: int, weights: Int8Array, bias: npt.ArrayLike, x: Int8Array) -> tuple[Int64Array, Int8Array]:
     """Operation i, a DENSE, on x int8[..., K]: accumulators [..., N] and outputs int8[..., N]."""
     op = image.ops[i][1]
-    acc = accumulate(x, weights, bias)
+    z_in = int(image.tensors[int(op["in"])]["zero_point"]) if int(op["flags"]) & LAYER_TAIL else 0
+    acc = accumulate(x.astype(np.int16) - z_in, weights, bias)
     n, mult, shift = ints(op, "out_n", "mult", "shift")
     zero_point = int(image.tensors[int(op["out"])]["zero_point"])
     m, s = i64(image.constant(mult, "<i4", n)), i64(image.constant(shift, np.int8, n))

@@ -39,8 +39,8 @@ def _float(taps: int) -> np.dtype[Any]:
     return np.dtype(np.float32 if taps << 14 <= 1 << 24 else np.float64)
 
 
-def accumulate(x: Int8Array, weights: Int8Array, bias: npt.ArrayLike) -> Int64Array:
-    """Σ_j w_ij · q_j + bias_i mod 2^32: x int8[..., K], weights int8[N, K], bias int32[N] to [..., N]."""
+def accumulate(x: npt.NDArray[np.int8] | npt.NDArray[np.int16], weights: Int8Array, bias: npt.ArrayLike) -> Int64Array:
+    """Σ_j w_ij · q_j + bias_i mod 2^32: x [..., K] in ±255, weights int8[N, K], bias int32[N] to [..., N]."""
     dtype = _float(weights.shape[1])
     total = x.astype(dtype) @ weights.astype(dtype).T
     return wrap32(total.astype(np.int64) + i64(bias))

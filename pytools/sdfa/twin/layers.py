@@ -68,7 +68,7 @@ class Layer:
         return flat.reshape(self.out_n, self.in_n).copy()
 
     def bias(self, tail: bytes) -> Int32Array:
-        """A copy of its folded biases int32[N] in these bytes."""
+        """A copy of its biases int32[N] in these bytes."""
         return np.frombuffer(tail, "<i4", self.out_n, self.bias_off).astype(np.int32)
 
 

@@ -65,7 +65,7 @@ class Twin:
         self.learning: Learning = decode(image)
         self.layers: tuple[Layer, ...] = self.learning.layers
         self.threshold: Threshold = threshold
-        self._draws = [Draws(layer.in_n, rounding) for layer in self.layers]
+        self._draws = [Draws(layer.in_n, rounding, layer.fractions_off is not None) for layer in self.layers]
         self.stats = Stats()
         self.frozen = 0
         self.random, self.tau_q15, rate = self.learning.seed, self.learning.tau_q15, self.learning.rate_q24
@@ -179,18 +179,15 @@ class Twin:
 
     def add_class(self) -> int:
         """Opens the next spare output with the mean of the open ones; its label."""
-        w, bias, z = i64(self.weights[-1]), i64(self.biases[-1]), self.layers[-1].z_in
+        w, bias = i64(self.weights[-1]), i64(self.biases[-1])
         is_open = np.array([self.is_open(c) for c in range(len(bias))])
         if is_open.all() or not is_open.any():
             raise SdfaError("no spare class is left; export with more --spare-classes")
         slot, n = int(np.argmin(is_open)), int(is_open.sum())
-        sums = w[is_open].sum(axis=0)
-        new = mean_of(sums, n)
         towards_zero = np.sign(bias[is_open]) * (np.abs(bias[is_open]) // n)
         rest = int((bias[is_open] - n * towards_zero).sum())
-        folded = z * int((sums - n * new).sum())
-        self.weights[-1][slot] = np.clip(new, -127, 127)
-        self.biases[-1][slot] = int(towards_zero.sum()) + int(mean_of(i64(rest), n)) + int(mean_of(i64(folded), n))
+        self.weights[-1][slot] = np.clip(mean_of(w[is_open].sum(axis=0), n), -127, 127)
+        self.biases[-1][slot] = int(towards_zero.sum()) + int(mean_of(i64(rest), n))
         return slot
 
     def learn_target(self, x: Int8Array, target: npt.ArrayLike) -> None:

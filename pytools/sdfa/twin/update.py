@@ -16,6 +16,8 @@ from sdfa.twin.layers import Layer
 Rounding = Literal["stochastic", "nearest", "truncate"]
 
 SHIFT_MIN, SHIFT_MAX = 7, 30
+EXTRA_BITS = 4
+"""That the step of a row of int8 weights is shorter than Q16."""
 WEIGHT_MAX, BIAS_MAX = 127, 1 << 30
 
 
@@ -62,8 +64,9 @@ class Moves:
 class Draws:
     """How the generator advances over one layer's rows: a row that moves takes 1 + ceil(K / 4) words after G's."""
 
-    def __init__(self, in_n: int, rounding: Rounding) -> None:
+    def __init__(self, in_n: int, rounding: Rounding, master: bool) -> None:
         self.rounding = rounding
+        self.extra = 0 if master else EXTRA_BITS
         self._multiplier, self._increment = lcg_jumps(1 + -(-in_n // 4))
 
     def plan(self, rate: Rate, d: Int64Array, state: int) -> tuple[Moves, int]:
@@ -75,14 +78,18 @@ class Draws:
             if not rate.h[i]:
                 continue
             state = (state * LCG_MULTIPLIER + LCG_INCREMENT) & MASK32
-            step = self._step(-deltas[i] * rate.h[i], rate.s[i], state ^ (state >> 16))
+            value, s = deltas[i] * rate.h[i], rate.s[i] + self.extra
+            if s > SHIFT_MAX:
+                value = self._rounded(value, s - SHIFT_MAX, state ^ (state >> 16))
+                state, s = (state * LCG_MULTIPLIER + LCG_INCREMENT) & MASK32, SHIFT_MAX
+            step = self._rounded(-value, s, state ^ (state >> 16))
             if step:
                 found.append((i, step, state))
                 state = (state * m + c) & MASK32
         rows, g, states = np.array(found, np.int64).reshape(-1, 3).T
         return Moves(rows, g, states.astype(np.uint64)), state
 
-    def _step(self, value: int, s: int, y: int) -> int:
+    def _rounded(self, value: int, s: int, y: int) -> int:
         """value / 2^s, rounded."""
         if self.rounding == "stochastic":
             return ((y >> (32 - s)) + value) >> s
@@ -123,13 +130,13 @@ def apply(
     """Move weights int8[N, K], their fractions and bias int32[N] in place; a = q − z_in, int64[K]."""
     words = draws.words(moves)
     old = weights[moves.rows].astype(np.int64)
-    step = moves.g[:, None] * a
     if fractions is None:
-        new, stopped = _whole(draws, old, step, words[:, 1:])
+        new, stopped = _whole(draws, old, moves.g, a, words[:, 1:])
     else:
-        new, fractions[moves.rows], stopped = _master(draws, old, fractions[moves.rows], step, words[:, 1:])
-    folded = layer.z_in * (new - old).sum(axis=1)
-    wanted_bias = bias[moves.rows] + _bias_step(layer, draws, moves.g, words[:, 0]) - folded
+        new, fractions[moves.rows], stopped = _master(
+            draws, old, fractions[moves.rows], moves.g[:, None] * a, words[:, 1:]
+        )
+    wanted_bias = bias[moves.rows] + _bias_step(layer, draws, moves.g, words[:, 0])
     new_bias = np.clip(wanted_bias, -BIAS_MAX, BIAS_MAX)
     weights[moves.rows] = new.astype(np.int8)
     bias[moves.rows] = new_bias.astype(np.int32)
@@ -137,10 +144,13 @@ def apply(
     return Change(int(np.abs(new - old).sum()), int(stopped))
 
 
-def _whole(draws: Draws, old: Int64Array, step: Int64Array, words: npt.NDArray[np.uint64]) -> tuple[Int64Array, int]:
-    """New int8 weights, and how many the clamp stopped. step: G · a; words: the generator's, [R, groups]."""
+def _whole(
+    draws: Draws, old: Int64Array, g: Int64Array, a: Int64Array, words: npt.NDArray[np.uint64]
+) -> tuple[Int64Array, int]:
+    """New int8 weights, and how many the clamp stopped. g: int64[R]; a: int64[K]; words: [R, groups]."""
     r = lanes(words).reshape(len(old), -1)[:, : old.shape[1]]
-    delta = (step + draws.offsets(step, 16, r)) >> 16
+    sign, size = np.sign(g)[:, None], np.abs(g)[:, None] * a
+    delta = sign * ((size + draws.offsets(size, 16 - EXTRA_BITS, r)) >> (16 - EXTRA_BITS))
     wanted = old + delta
     # a weight of -128 from the factory stays until it moves
     new = np.where(delta, np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX), old)
@@ -167,5 +177,5 @@ def _bias_step(layer: Layer, draws: Draws, g: Int64Array, words: npt.NDArray[np.
     sb = 16 - layer.bias_exp
     word = i64(words)
     random = word >> (32 - sb) if sb <= 32 else word << (sb - 32)
-    value = g * layer.bias_mant
+    value = (g << draws.extra) * layer.bias_mant
     return (value + draws.offsets(value, sb, random)) >> sb
