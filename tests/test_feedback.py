@@ -19,6 +19,7 @@ from sdfa.feedback import (
     products,
     quantize_table,
     random_table,
+    ranked_table,
 )
 from sdfa.graph import FloatArray
 
@@ -143,3 +144,21 @@ def test_sigma_is_the_scale(scale: FloatArray) -> None:
     assert np.abs(sigma * 2.0 ** (exponent - 15) - scale).max() <= 2.0 ** (exponent - 16) * 1.0001
     assert 16384 <= sigma.max() <= 32768
     assert bp_sigma(np.zeros(3))[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 4])
+@pytest.mark.parametrize("k", [1, 2, 6])
+def test_rank_of_random_feedback(rank: int, k: int) -> None:
+    """At most `rank`, up to the rounding of coefficients; rows keep their mean length."""
+    j = np.random.default_rng(0).normal(0, 1, (300, 6))
+    b = ranked_table(j, k, rank, np.random.default_rng(1)).matrix(6)
+    singular = np.linalg.svd(b, compute_uv=False)
+    assert singular[rank:].max() < 0.02 * singular[0]
+    assert np.all(np.count_nonzero(b, axis=1) <= k)
+    assert np.mean(np.sum(b**2, axis=1)) == pytest.approx(np.mean(np.sum(j**2, axis=1)), rel=0.05)
+
+
+def test_full_rank_is_plain_random_feedback() -> None:
+    j = np.random.default_rng(0).normal(0, 1, (30, 6))
+    ranked, plain = ranked_table(j, 2, 6, np.random.default_rng(1)), random_table(j, 2, np.random.default_rng(1))
+    assert np.array_equal(ranked.matrix(6), plain.matrix(6))

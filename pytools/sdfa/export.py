@@ -44,6 +44,7 @@ class Options:
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
     connections: outputs that each hidden neuron listens to. labels: names of the classes.
     calib: int8 (n, *input), to average the Jacobian over for aligned feedback.
+    tables: the feedback itself, for experiments, one per hidden layer that learns; feedback names its kind.
     """
 
     train_last: int | None = None
@@ -55,6 +56,7 @@ class Options:
     loss: str | None = None
     labels: tuple[str, ...] = ()
     calib: Int8Array | None = None
+    tables: Sequence[Table] | None = None
 
     def filled(self, said: ModelSettings) -> Options:
         """The same with what a model.toml says where nothing was chosen."""
@@ -164,7 +166,7 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     tail = find_tail(qgraph, 1 if feedback == "last" else options.train_last)
     loss = options.loss or ("softmax_ce" if tail.softmax else "mse")
     _check_loss(tail, loss)
-    tables = _tables(qgraph, name, tail, feedback, options)
+    tables = _tables(qgraph, name, tail, feedback, options) if options.tables is None else options.tables
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
     k = tables[0].index.shape[1] if tables else 0

@@ -115,6 +115,25 @@ def random_table(j: FloatArray, k: int, rng: np.random.Generator) -> Table:
     return quantize_table(index, rng.uniform(-1.0, 1.0, (n, k)) * length * math.sqrt(3.0 / k))
 
 
+def ranked_table(j: FloatArray, k: int, rank: int, rng: np.random.Generator) -> Table:
+    """random_table with a matrix of at most this rank: rows are multiples of `rank` random ones, or mix them where k
+    is the number of outputs. As long on average as the rows of j, whatever k and rank are."""
+    n, class_n = j.shape
+    if rank >= class_n:
+        return random_table(j, k, rng)
+    index = np.argsort(rng.random((rank, class_n)), axis=1)[:, :k]
+    base = np.zeros((rank, class_n))
+    np.put_along_axis(base, index, rng.uniform(-1.0, 1.0, (rank, k)), axis=1)
+    if k == class_n:
+        mixed, chosen = rng.uniform(-1.0, 1.0, (n, rank)) @ base, np.broadcast_to(np.arange(class_n), (n, class_n))
+    else:
+        which = rng.integers(0, rank, n)
+        mixed, chosen = rng.uniform(-1.0, 1.0, (n, 1)) * base[which], index[which]
+    values = np.take_along_axis(mixed, chosen, axis=1)
+    length = float(np.sqrt(np.mean(np.sum(j**2, axis=1)) / np.mean(np.sum(values**2, axis=1))))
+    return quantize_table(chosen, values * (length or 1.0))
+
+
 def make_tables(kind: str, js: Sequence[FloatArray], k: int, rng: np.random.Generator) -> list[Table]:
     """Tables of all hidden trainable layers. js: downstream Jacobians (n, classes), first layer first."""
     if kind not in FEEDBACKS:

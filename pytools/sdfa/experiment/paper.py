@@ -1,0 +1,180 @@
+"""`pytools experiment paper`: the claims of Crafton et al. 2019 (arXiv:1903.02083), tried from scratch.
+
+Each rule learns at its own best rate, chosen on a part of the training samples with the first seed; then it learns all
+training samples with each seed. What counts is the accuracy after the last epoch on the test samples, which nothing
+else looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from sdfa import __version__
+from sdfa.errors import SdfaError
+from sdfa.experiment import engine
+from sdfa.experiment.angle import angles_while_learning
+from sdfa.experiment.scratch import Plan, Rule, learn_in_float, learn_on_runtime
+from sdfa.experiment.task import Task, load_task
+
+FLOAT, INT8 = "float32", "int8"
+ENGINES = (FLOAT, INT8)
+KS, RANKS = (1, 2, 3, 5, 10), (1, 2, 3, 5, 10)
+ANGLE_RULES = ("k=1", "k=2", "dense")
+
+Track = Callable[[str, int], Callable[[], None]]
+"""(what is done, how many steps) -> to be called after each step."""
+
+
+def rules_for(classes: int) -> list[Rule]:
+    """last, sparse feedback by k, dense feedback by rank, bp. Dense is k and rank at their most."""
+    ks = [Rule(f"k={k}", "random", k) for k in KS if k < classes]
+    ranks = [Rule(f"rank={r}", "dense", 0, r) for r in RANKS if r < classes]
+    low = [Rule("k=1 rank=1", "random", 1, 1)]
+    return [Rule("last", "last"), *ks, *low, *ranks, Rule("dense", "dense"), Rule("bp", "bp")]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to find out. data: a name of task.TASKS. sizes: of the net. samples: to learn from, 0 for all.
+
+    tune_epochs: for the choice of rates. engines: of ENGINES. rules: names of rules_for, all if empty.
+    """
+
+    data: str
+    sizes: tuple[int, ...]
+    epochs: int
+    rates: tuple[float, ...]
+    samples: int = 0
+    seeds: int = 3
+    tune_epochs: int = 0
+    engines: tuple[str, ...] = ENGINES
+    rules: tuple[str, ...] = ()
+    target: str = "host"
+    tau: float = 1 / 32
+
+    def chosen_rules(self) -> list[Rule]:
+        known = {rule.name: rule for rule in rules_for(self.sizes[-1])}
+        unknown = [name for name in self.rules if name not in known]
+        if unknown:
+            raise SdfaError(f"unknown rule {unknown[0]!r}; there is {', '.join(known)}")
+        return [known[name] for name in self.rules] if self.rules else list(known.values())
+
+    def described(self) -> dict[str, Any]:
+        """All that a cell's values depend on beside its key."""
+        free = ("seeds", "rules", "engines")  # these choose cells, and change none
+        return {"sdfa": __version__, **{k: v for k, v in asdict(self).items() if k not in free}}
+
+    def quick(self) -> Question:
+        """The same with one seed, two rates and few rules: for a first look, and for tests."""
+        rules = self.rules or ("last", "k=1", "k=2", "rank=1", "dense", "bp")
+        return replace(self, rules=rules, seeds=1, rates=self.rates[:2], epochs=min(self.epochs, 3), tune_epochs=1)
+
+
+QUESTIONS = {
+    q.data: q
+    for q in (
+        Question("digits", (64, 32, 10), 5, (0.01, 0.02, 0.04), seeds=8),
+        Question("mnist", (784, 400, 10), 5, (0.0005, 0.001, 0.002, 0.004), 12_000, tune_epochs=3),
+        Question("fashion_mnist", (784, 400, 10), 5, (0.0003, 0.0006, 0.0012, 0.0024), 12_000, tune_epochs=3),
+        Question(
+            "cifar10_small", (3072, 1000, 1000, 1000, 10), 10, (0.00003, 0.0001, 0.0003), seeds=1, tune_epochs=5,
+            engines=(FLOAT,), rules=("last", "k=1", "k=2", "dense", "bp"),
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One net that learns. stage: tune, test or angle."""
+
+    stage: str
+    engine: str
+    rule: Rule
+    rate: float
+    epochs: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.stage}/{self.engine}/{self.rule.name}/{self.rate:g}/{self.epochs}/{self.seed}"
+
+
+def _run(cell: Cell, question: Question, task: Task) -> dict[str, Any]:
+    plan = Plan(cell.rate, cell.epochs, cell.seed, question.tau)
+    if cell.stage == "angle":
+        return {"angles": angles_while_learning(question.sizes, cell.rule, plan, task)}
+    task = task.tuning() if cell.stage == "tune" else task
+    if cell.engine == FLOAT:
+        learned = learn_in_float(question.sizes, cell.rule, plan, task)[0]
+    else:
+        learned = learn_on_runtime(question.sizes, cell.rule, plan, task, question.target)
+    return asdict(learned) | {"accuracy": list(learned.accuracy)}  # as it comes back from JSON
+
+
+def _tuning(question: Question) -> Iterator[Cell]:
+    epochs = question.tune_epochs or question.epochs
+    for name in question.engines:
+        for rule in question.chosen_rules():
+            for rate in question.rates:
+                yield Cell("tune", name, rule, rate, epochs, 1)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """rates: chosen, by (engine, rule). cells: those that count. done: the values of all cells by key."""
+
+    rates: dict[tuple[str, str], float]
+    cells: tuple[Cell, ...]
+    done: dict[str, dict[str, Any]]
+
+    def last_epochs(self, engine_name: str, rule: str) -> list[float]:
+        """Accuracy after the last epoch, one for each seed."""
+        chosen = [c for c in self.cells if (c.stage, c.engine, c.rule.name) == ("test", engine_name, rule)]
+        return [float(self.done[c.key]["accuracy"][-1]) for c in chosen]
+
+    def angles(self) -> dict[str, list[list[float]]]:
+        """Degrees by rule: one row per hidden layer."""
+        return {c.rule.name: self.done[c.key]["angles"] for c in self.cells if c.stage == "angle"}
+
+
+def explore(question: Question, journal: engine.Journal, jobs: int, track: Track) -> Findings:
+    """Runs what the journal lacks."""
+    task = load_task(question.data).limited(question.samples)
+    tuning = list(_tuning(question))
+    _work(tuning, question, task, journal, jobs, track("choosing rates", len(tuning)))
+    rates = {}
+    for cell in tuning:  # the first of the best
+        name = (cell.engine, cell.rule.name)
+        best = max((c for c in tuning if (c.engine, c.rule.name) == name), key=lambda c: _score(c, journal))
+        rates[name] = best.rate
+    cells = tuple(_finals(question, rates))
+    _work(cells, question, task, journal, jobs, track("learning", len(cells)))
+    return Findings(rates, cells, journal.done)
+
+
+def _score(cell: Cell, journal: engine.Journal) -> float:
+    return float(journal.done[cell.key]["accuracy"][-1])
+
+
+def _finals(question: Question, rates: dict[tuple[str, str], float]) -> Iterator[Cell]:
+    for name in question.engines:
+        for rule in question.chosen_rules():
+            for seed in range(1, question.seeds + 1):
+                yield Cell("test", name, rule, rates[name, rule.name], question.epochs, seed)
+    for rule in question.chosen_rules():
+        if rule.name in ANGLE_RULES and FLOAT in question.engines:
+            yield Cell("angle", FLOAT, rule, rates[FLOAT, rule.name], question.epochs, 1)
+
+
+def _work(
+    cells: Sequence[Cell], question: Question, task: Task, journal: engine.Journal, jobs: int, tick: Callable[[], None]
+) -> None:
+    for cell in cells:
+        if cell.key in journal.done:
+            tick()
+    tasks = (engine.Task(cell.key, partial(_run, cell, question, task)) for cell in cells)
+    engine.run_cells(tasks, journal, jobs, None, tick)
