@@ -73,6 +73,30 @@ def he_net(sizes: Sequence[int], rng: np.random.Generator) -> DenseNet:
     return DenseNet(weights, [np.zeros(n, np.float32) for _, n in pairs])
 
 
+def with_sparse_outputs(net: DenseNet, k: int, rng: np.random.Generator) -> DenseNet:
+    """The same net, whose output layer starts with k weights per neuron of the layer below, alternately + and -, all of
+    one size; together as large as before. Every set of outputs occurs about equally often.
+
+    Feedback that is taken from these weights carries all of the output error that reaches a neuron, at the start.
+    """
+    w = net.weights[-1]
+    classes, n = w.shape
+    k = min(k, classes)
+    order = np.concatenate([rng.permutation(classes) for _ in range(-(-n * k // classes) + 1)])
+    sparse = np.zeros_like(w)
+    at = 0
+    for j in range(n):
+        chosen: list[int] = []
+        while len(chosen) < k:  # the next outputs in turn that this neuron does not have yet
+            skip = next(i for i in range(at, len(order)) if order[i] not in chosen)
+            order[at], order[skip] = order[skip], order[at]
+            chosen.append(int(order[at]))
+            at += 1
+        sparse[chosen, j] = [(-1) ** (t + j) for t in range(k)]
+    size = float(np.linalg.norm(w)) / math.sqrt(n * k)
+    return DenseNet([*net.weights[:-1], sparse * w.dtype.type(size)], net.biases)
+
+
 @dataclass(frozen=True)
 class Range:
     """Quantization of one tensor of activations: real = scale · (q − zero_point)."""

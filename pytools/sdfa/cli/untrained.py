@@ -23,7 +23,7 @@ def init(
         int | None, typer.Option(metavar="N", help="Layers that learn (default: all).", min=1)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="random (the default), dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
@@ -58,8 +58,8 @@ def init(
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
     asked = Options(
-        train_last, feedback or "random", connections, seed, lr, threshold, loss,
-        tuple(labels.split(",")) if labels else (),
+        train_last=train_last, feedback=feedback, connections=connections, seed=seed, rate=lr, tau=threshold, loss=loss,
+        labels=tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
     asked.refuse_useless(ModelSettings())
     export, model = init_net(widths, name, _calibration(calib, widths, loss), headroom, asked)

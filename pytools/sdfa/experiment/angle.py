@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.dense_model import DenseNet, he_net
-from sdfa.experiment.scratch import Plan, Rule, deltas, errors, float_epochs, float_feedback
+from sdfa.dense_model import DenseNet
+from sdfa.experiment.scratch import Plan, Rule, deltas, errors, float_epochs, float_feedback, start
 from sdfa.experiment.task import Task
 
 FloatArray = npt.NDArray[np.float32]
@@ -19,7 +19,7 @@ PROBE = 256
 
 def angles_while_learning(sizes: Sequence[int], rule: Rule, plan: Plan, task: Task) -> list[list[float]]:
     """Degrees, one row per hidden layer, first layer first: before learning and after each epoch. Float32."""
-    net = he_net(sizes, np.random.default_rng(plan.seed))
+    net = start(sizes, rule, plan)
     feedback = float_feedback(rule, net, plan.seed)
     rows = [angles(net, feedback, task)]
     for _ in float_epochs(net, rule, plan, task):

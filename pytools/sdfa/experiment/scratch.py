@@ -13,25 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.adapt import learned_image, quantize_input, sample_orders
-from sdfa.dense_model import DenseNet, he_net
+from sdfa.dense_model import DenseNet
 from sdfa.device import Classify, Device, Learn, Set, Stage, State
 from sdfa.experiment.task import Task
 from sdfa.export import Options
-from sdfa.feedback import Table, products, ranked_table
+from sdfa.feedback import Table, aligned_table, products, ranked_table
 from sdfa.image import rate_q24
-from sdfa.init import Calibration, init_net
+from sdfa.init import Calibration, init_net, untrained
 from sdfa.targets import find_target
 
 FloatArray = npt.NDArray[np.float32]
 
 CALIBRATION_N = 256
-BATCH = 16
 
 
 @dataclass(frozen=True)
 class Rule:
-    """feedback: random, bp, dense or last. k: connections per neuron, rank: of the feedback matrix (0: as it comes);
-    both for random. scale: length of the rows of feedback, relative to that of the net's own Jacobian at the start."""
+    """feedback: random, aligned, bp, dense or last. k: connections per neuron, for the first two. rank: of the feedback
+    matrix (0: as it comes). scale: length of the rows of random feedback, relative to that of the net's own Jacobian at
+    the start."""
 
     name: str
     feedback: str
@@ -42,19 +42,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to learn. rate: of the first epoch; it falls linearly to a tenth over the epochs. tau: error threshold.
-    seed: of weights, feedback, order and rounding."""
+    """How to learn. rate: of the first epoch; it falls linearly to the part `end` of it. tau: error threshold.
+    seed: of weights, feedback, order and rounding. batch: samples whose steps are added up, in float. master: bits of
+    the weights, in integers."""
 
     rate: float
     epochs: int
     seed: int
     tau: float = 1 / 32
     headroom: float = 4.0
+    batch: int = 16
+    master: int = 8
+    end: float = 0.1
 
     def rates(self) -> Iterator[float]:
         """The learning rate of each epoch."""
         for epoch in range(self.epochs):
-            yield self.rate * (1 - 0.9 * epoch / max(self.epochs - 1, 1))
+            yield self.rate * (1 - (1 - self.end) * epoch / max(self.epochs - 1, 1))
 
 
 @dataclass(frozen=True)
@@ -67,25 +71,31 @@ class Learned:
     saturated: float = 0.0
 
 
+def start(sizes: Sequence[int], rule: Rule, plan: Plan) -> DenseNet:
+    """The net before it learns: the one that `pytools init` makes of this seed."""
+    return untrained(sizes, rule.feedback, rule.k, np.random.default_rng(plan.seed))
+
+
 def tables_of(rule: Rule, net: DenseNet, seed: int) -> list[Table]:
-    """Random feedback of each hidden layer, first layer first; none for bp and last."""
+    """Feedback of each hidden layer, first layer first; none for bp and last."""
     if rule.feedback in ("bp", "last"):
         return []
-    rng = np.random.default_rng([seed, 1])
-    js = products(
-        [np.asarray(w, np.float64) * rule.scale for w in net.weights[:-1]] + [np.asarray(net.weights[-1], np.float64)]
-    )
+    js = products([np.asarray(w, np.float64) for w in net.weights])
+    if rule.feedback == "aligned":
+        return [aligned_table(j, rule.k) for j in js]
+    js = [rule.scale * j for j in js]
     classes = js[0].shape[1] if js else 0
     k = classes if rule.feedback == "dense" else rule.k
+    rng = np.random.default_rng([seed, 1])
     return [ranked_table(j, k, rule.rank or classes, rng) for j in js]
 
 
 def learn_on_runtime(sizes: Sequence[int], rule: Rule, plan: Plan, task: Task, target: str = "host") -> Learned:
     """int8, one sample at a time, on the C runtime; an epoch is one batch of the target."""
-    net = he_net(sizes, np.random.default_rng(plan.seed))
+    net = start(sizes, rule, plan)
     options = Options(
-        feedback=rule.feedback, seed=plan.seed, rate=plan.rate, tau=plan.tau,
-        connections=rule.k if rule.feedback == "random" else None, tables=tables_of(rule, net, plan.seed) or None,
+        feedback=rule.feedback, seed=plan.seed, rate=plan.rate, tau=plan.tau, connections=rule.k or None,
+        tables=tables_of(rule, net, plan.seed) or None,
     )  # fmt: skip
     export, _ = init_net(sizes, "scratch", Calibration(task.x[:CALIBRATION_N]), plan.headroom, options)
     x, judge = quantize_input(export.image, task.x), quantize_input(export.image, task.x_judge)
@@ -138,8 +148,8 @@ def deltas(
 
 
 def learn_in_float(sizes: Sequence[int], rule: Rule, plan: Plan, task: Task) -> tuple[Learned, DenseNet]:
-    """The same in float32, batches of BATCH samples; the net that was learned."""
-    net = he_net(sizes, np.random.default_rng(plan.seed))
+    """The same in float32, batches of plan.batch samples; the net that was learned."""
+    net = start(sizes, rule, plan)
     accuracy = []
     for _ in float_epochs(net, rule, plan, task):
         accuracy.append(float(np.mean(net.forward(task.x_judge)[-1].argmax(axis=1) == task.y_judge)))
@@ -159,8 +169,8 @@ def float_epochs(net: DenseNet, rule: Rule, plan: Plan, task: Task) -> Iterator[
     feedback = float_feedback(rule, net, plan.seed)
     orders = sample_orders(len(task.x), plan.epochs, plan.seed)
     for epoch, (order, rate) in enumerate(zip(orders, plan.rates(), strict=True)):
-        for at in range(0, len(order), BATCH):
-            rows = order[at : at + BATCH]
+        for at in range(0, len(order), plan.batch):
+            rows = order[at : at + plan.batch]
             _step(net, task.x[rows], task.y[rows], feedback, plan.tau, np.float32(rate))
         yield epoch
 
