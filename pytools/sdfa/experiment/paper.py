@@ -19,28 +19,31 @@ from sdfa.experiment.angle import angles_while_learning
 from sdfa.experiment.scratch import Plan, Rule, learn_in_float, learn_on_runtime
 from sdfa.experiment.task import Task, load_task
 
-FLOAT, INT8 = "float32", "int8"
-ENGINES = (FLOAT, INT8)
+FLOAT, EVERY, INT8 = "float32", "float32, every error", "int8"
+ENGINES = (FLOAT, EVERY, INT8)
+"""How a net learns. Every error: without the threshold. int8: on the C runtime."""
 KS, RANKS = (1, 2, 3, 5, 10), (1, 2, 3, 5, 10)
-ANGLE_RULES = ("k=1", "k=2", "dense")
+ANGLE_RULES = ("k=1", "k=2", "dense", "aligned k=1")
 
 Track = Callable[[str, int], Callable[[], None]]
 """(what is done, how many steps) -> to be called after each step."""
 
 
 def rules_for(classes: int) -> list[Rule]:
-    """last, sparse feedback by k, dense feedback by rank, bp. Dense is k and rank at their most."""
+    """last, random feedback by k, dense feedback by rank, ours, bp. Dense is k and rank at their most."""
     ks = [Rule(f"k={k}", "random", k) for k in KS if k < classes]
     ranks = [Rule(f"rank={r}", "dense", 0, r) for r in RANKS if r < classes]
     low = [Rule("k=1 rank=1", "random", 1, 1)]
-    return [Rule("last", "last"), *ks, *low, *ranks, Rule("dense", "dense"), Rule("bp", "bp")]
+    ours = [Rule(f"aligned k={k}", "aligned", k) for k in (1, 2)]
+    return [Rule("last", "last"), *ks, *low, *ranks, Rule("dense", "dense"), *ours, Rule("bp", "bp")]
 
 
 @dataclass(frozen=True)
 class Question:
     """What to find out. data: a name of task.TASKS. sizes: of the net. samples: to learn from, 0 for all.
 
-    tune_epochs: for the choice of rates. engines: of ENGINES. rules: names of rules_for, all if empty.
+    tune_epochs: for the choice of rates. engines: of ENGINES. rules: names of rules_for, all if empty. batch: in float.
+    angles: whether to take those of the steps too, with the rates of FLOAT.
     """
 
     data: str
@@ -50,10 +53,12 @@ class Question:
     samples: int = 0
     seeds: int = 3
     tune_epochs: int = 0
-    engines: tuple[str, ...] = ENGINES
+    engines: tuple[str, ...] = (FLOAT, INT8)
     rules: tuple[str, ...] = ()
     target: str = "host"
     tau: float = 1 / 32
+    batch: int = 16
+    angles: bool = True
 
     def chosen_rules(self) -> list[Rule]:
         known = {rule.name: rule for rule in rules_for(self.sizes[-1])}
@@ -64,12 +69,12 @@ class Question:
 
     def described(self) -> dict[str, Any]:
         """All that a cell's values depend on beside its key."""
-        free = ("seeds", "rules", "engines")  # these choose cells, and change none
+        free = ("seeds", "rules", "engines", "angles")  # these choose cells, and change none
         return {"sdfa": __version__, **{k: v for k, v in asdict(self).items() if k not in free}}
 
     def quick(self) -> Question:
         """The same with one seed, two rates and few rules: for a first look, and for tests."""
-        rules = self.rules or ("last", "k=1", "k=2", "rank=1", "dense", "bp")
+        rules = self.rules or ("last", "k=1", "k=2", "rank=1", "dense", "aligned k=1", "bp")
         return replace(self, rules=rules, seeds=1, rates=self.rates[:2], epochs=min(self.epochs, 3), tune_epochs=1)
 
 
@@ -104,11 +109,12 @@ class Cell:
 
 
 def _run(cell: Cell, question: Question, task: Task) -> dict[str, Any]:
-    plan = Plan(cell.rate, cell.epochs, cell.seed, question.tau)
+    tau = 0.0 if cell.engine == EVERY else question.tau
+    plan = Plan(cell.rate, cell.epochs, cell.seed, tau, batch=question.batch)
     if cell.stage == "angle":
         return {"angles": angles_while_learning(question.sizes, cell.rule, plan, task)}
     task = task.tuning() if cell.stage == "tune" else task
-    if cell.engine == FLOAT:
+    if cell.engine in (FLOAT, EVERY):
         learned = learn_in_float(question.sizes, cell.rule, plan, task)[0]
     else:
         learned = learn_on_runtime(question.sizes, cell.rule, plan, task, question.target)
@@ -117,6 +123,8 @@ def _run(cell: Cell, question: Question, task: Task) -> dict[str, Any]:
 
 def _tuning(question: Question) -> Iterator[Cell]:
     epochs = question.tune_epochs or question.epochs
+    if len(question.rates) == 1:
+        return  # nothing to choose from
     for name in question.engines:
         for rule in question.chosen_rules():
             for rate in question.rates:
@@ -146,18 +154,15 @@ def explore(question: Question, journal: engine.Journal, jobs: int, track: Track
     task = load_task(question.data).limited(question.samples)
     tuning = list(_tuning(question))
     _work(tuning, question, task, journal, jobs, track("choosing rates", len(tuning)))
-    rates = {}
+    rates = {(e, rule.name): question.rates[0] for e in question.engines for rule in question.chosen_rules()}
+    best = dict.fromkeys(rates, -1.0)
     for cell in tuning:  # the first of the best
         name = (cell.engine, cell.rule.name)
-        best = max((c for c in tuning if (c.engine, c.rule.name) == name), key=lambda c: _score(c, journal))
-        rates[name] = best.rate
+        if (score := float(journal.done[cell.key]["accuracy"][-1])) > best[name]:
+            rates[name], best[name] = cell.rate, score
     cells = tuple(_finals(question, rates))
     _work(cells, question, task, journal, jobs, track("learning", len(cells)))
     return Findings(rates, cells, journal.done)
-
-
-def _score(cell: Cell, journal: engine.Journal) -> float:
-    return float(journal.done[cell.key]["accuracy"][-1])
 
 
 def _finals(question: Question, rates: dict[tuple[str, str], float]) -> Iterator[Cell]:
@@ -166,7 +171,7 @@ def _finals(question: Question, rates: dict[tuple[str, str], float]) -> Iterator
             for seed in range(1, question.seeds + 1):
                 yield Cell("test", name, rule, rates[name, rule.name], question.epochs, seed)
     for rule in question.chosen_rules():
-        if rule.name in ANGLE_RULES and FLOAT in question.engines:
+        if question.angles and rule.name in ANGLE_RULES:
             yield Cell("angle", FLOAT, rule, rates[FLOAT, rule.name], question.epochs, 1)
 
 

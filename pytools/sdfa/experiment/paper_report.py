@@ -10,29 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from sdfa.experiment.movement import StepCost, step_cost
 from sdfa.experiment.paper import Findings, Question
 from sdfa.plots import Axes, draw
-
-NETS = ((784, 400, 10), (3072, 1000, 1000, 1000, 10))
-"""Those that the paper counts."""
-COSTS = {
-    "bp": ("bp", 0), "dense": ("dense", 0), "sparse k=2": ("sparse", 2), "sparse k=1": ("sparse", 1),
-    "last": ("last", 0),
-}  # fmt: skip
 
 
 def result_of(question: Question, found: Findings) -> dict[str, Any]:
     """Everything in JSON's types; accuracies are shares of 1."""
     return {
         "experiment": "paper", "settings": question.described() | {"seeds": question.seeds},
-        "accuracy": {e: {r.name: _row(found, e, r.name) for r in question.chosen_rules()} for e in question.engines},
+        "accuracy": accuracy_rows(question, found),
         "angles": found.angles(),
-        "costs": {_net(sizes): {name: _cost(step_cost(sizes, *how)) for name, how in COSTS.items()} for sizes in NETS},
     }  # fmt: skip
 
 
-def _net(sizes: Sequence[int]) -> str:
+def accuracy_rows(question: Question, found: Findings) -> dict[str, dict[str, Any]]:
+    """By arithmetic and rule: mean, deviation and values over seeds, and the rate."""
+    return {e: {r.name: _row(found, e, r.name) for r in question.chosen_rules()} for e in question.engines}
+
+
+def net_name(sizes: Sequence[int]) -> str:
+    """784-400-10."""
     return "-".join(map(str, sizes))
 
 
@@ -41,13 +38,6 @@ def _row(found: Findings, engine_name: str, rule: str) -> dict[str, Any]:
     return {
         "mean": float(np.mean(values)), "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
         "rate": found.rates[engine_name, rule], "seeds": values,
-    }  # fmt: skip
-
-
-def _cost(cost: StepCost) -> dict[str, float]:
-    return {
-        "forward": cost.forward, "delivery": cost.delivery, "update": cost.update, "backward": cost.backward,
-        "step": cost.step, "words": cost.words,
     }  # fmt: skip
 
 
@@ -69,7 +59,7 @@ def as_csv(result: dict[str, Any]) -> bytes:
 def draw_all(result: dict[str, Any], folder: Path) -> list[str]:
     """Writes the pictures; their names, in the order of the page."""
     data = result["settings"]["data"]
-    pictures = {f"{data}-sparsity.png": _sparsity(result), f"{data}-cost.png": _costs(result)}
+    pictures = {f"{data}-sparsity.png": _sparsity(result)}
     if result["angles"]:
         pictures[f"{data}-angle.png"] = _angles(result)
     for name, panels in pictures.items():
@@ -105,25 +95,17 @@ def _angles(result: dict[str, Any]) -> list[Axes]:
     ]  # fmt: skip
 
 
-def _costs(result: dict[str, Any]) -> list[Axes]:
-    panels = []
-    for net, costs in result["costs"].items():
-        bars = {"words": [(name, cost["words"]) for name, cost in costs.items() if name != "last"]}
-        panels.append(Axes(f"{net}: to carry the error", "", "words moved per step", bars, bars=True, log=True))
-    return panels
-
-
 # --- the page ---
 
 
 def as_markdown(result: dict[str, Any], pictures: Sequence[str]) -> str:
     """A section: tables and pictures, and what they say about each claim."""
     s = result["settings"]
-    who = f"{s['data']}, {_net(s['sizes'])}, {s['epochs']} epochs" + (
+    who = f"{s['data']}, {net_name(s['sizes'])}, {s['epochs']} epochs" + (
         f", {s['samples']} samples" if s["samples"] else ""
     )
-    parts = [f"### {who}\n", _about(result), _accuracy_table(result), _verdict(result)]
-    parts += [f"![{name}]({name})\n" for name in pictures if "cost" not in name]
+    parts = [f"### {who}\n", _about(result), accuracy_table(result), _verdict(result)]
+    parts += [f"![{name}]({name})\n" for name in pictures]
     return "\n".join(parts)
 
 
@@ -136,7 +118,8 @@ def _about(result: dict[str, Any]) -> str:
     )
 
 
-def _accuracy_table(result: dict[str, Any]) -> str:
+def accuracy_table(result: dict[str, Any]) -> str:
+    """Rules by arithmetic, in %, each with its rate."""
     engines = list(result["accuracy"])
     lines = ["| rule | " + " | ".join(f"{e} | rate" for e in engines) + " |", "|---|" + "---|" * (2 * len(engines))]
     for rule in result["accuracy"][engines[0]]:
@@ -155,32 +138,3 @@ def _verdict(result: dict[str, Any]) -> str:
                 if a in rows and b in rows]  # fmt: skip
         lines.append(f"- {name}: " + "; ".join(gaps) + ".")
     return "\n".join(lines) + "\n"
-
-
-def cost_markdown(result: dict[str, Any], pictures: Sequence[str]) -> str:
-    """The section on costs, which no data set changes."""
-    heads = ("net", "rule", "MACs forward", "carrying the error", "update", "step, relative to bp", "words moved")
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for net, costs in result["costs"].items():
-        for rule, c in costs.items():
-            lines.append(
-                f"| {net} | {rule} | {c['forward']:,.0f} | {c['delivery']:,.0f} | {c['update']:,.0f} | "
-                f"{c['step'] / costs['bp']['step']:.2f} | {c['words']:,.0f} |"
-            )
-    said = (
-        "Words moved: numbers read and written to bring the error to the hidden layers; indices count as half a word. "
-        "All neurons are taken as active, as in the paper. "
-    )
-    said += " ".join(_saving(net, costs) for net, costs in result["costs"].items())
-    pictures_md = "".join(f"\n![{name}]({name})\n" for name in pictures if "cost" in name)
-    return "### What a step costs\n\n" + said + "\n\n" + "\n".join(lines) + "\n" + pictures_md
-
-
-def _saving(net: str, costs: dict[str, dict[str, float]]) -> str:
-    bp, dense, sparse = costs["bp"], costs["dense"], costs["sparse k=1"]
-    return (
-        f"{net}, k = 1: {bp['words'] / sparse['words']:.0f} times fewer words than back-propagation, "
-        f"{dense['words'] / sparse['words']:.0f} times fewer than dense feedback; MACs behind the forward pass fall to "
-        f"{100 * sparse['backward'] / bp['backward']:.0f} %, those of the whole step to "
-        f"{100 * sparse['step'] / bp['step']:.0f} %."
-    )

@@ -1,0 +1,76 @@
+"""`pytools experiment scratch`: how well a device learns from nothing, beside the best that is known of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sdfa.experiment.paper import EVERY, FLOAT, INT8, Findings, Question
+from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name
+
+RULES = ("last", "k=1", "k=2", "aligned k=1", "aligned k=2", "bp")
+
+QUESTIONS = {
+    q.data: q
+    for q in (
+        Question(
+            "digits", (64, 32, 10), 5, (0.02, 0.04, 0.06), seeds=8, engines=(EVERY, FLOAT, INT8), rules=RULES,
+            batch=1, angles=False,
+        ),
+        Question(
+            "mnist", (784, 100, 50, 10), 25, (0.004,), seeds=1, engines=(FLOAT, INT8),
+            rules=("k=2", "aligned k=2", "bp"), angles=False,
+        ),
+        Question(
+            "fashion_mnist", (784, 200, 100, 50, 10), 25, (0.002,), seeds=1, engines=(FLOAT, INT8),
+            rules=("k=2", "aligned k=2", "bp"), angles=False,
+        ),
+    )
+}  # fmt: skip
+
+OTHERS: Mapping[str, Mapping[str, float]] = {
+    "digits": {"AIfES 2.2, float back-propagation": 0.956, "PocketNN, integer dense DFA": 0.956},
+    "mnist": {"PocketNN, integer dense DFA": 0.9698, "NITRO-D, integers": 0.9736, "float back-propagation": 0.98},
+    "fashion_mnist": {
+        "PocketNN, integer dense DFA": 0.8770, "NITRO-D, integers": 0.8866, "float back-propagation": 0.8979,
+    },
+}  # fmt: skip
+"""What their papers say of nets of these sizes; of digits, what we measured with their code."""
+SPARSE = ("k=1", "k=2", "aligned k=1", "aligned k=2")
+
+
+def result_of(question: Question, found: Findings) -> dict[str, Any]:
+    """Everything in JSON's types; accuracies are shares of 1."""
+    accuracy = accuracy_rows(question, found)
+    whole = {name: rows for name, rows in accuracy.items() if name.startswith("int")}
+    best = max(((rows[r]["mean"], name, r) for name, rows in whole.items() for r in rows if r in SPARSE), default=None)
+    return {
+        "experiment": "scratch", "settings": question.described() | {"seeds": question.seeds}, "accuracy": accuracy,
+        "best": None if best is None else {"accuracy": best[0], "arithmetic": best[1], "rule": best[2]},
+        "others": dict(OTHERS[question.data]),
+    }  # fmt: skip
+
+
+def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
+    """A section: the table, and who is ahead."""
+    s = result["settings"]
+    head = f"### From scratch: {s['data']}, {net_name(s['sizes'])}, {s['epochs']} epochs\n"
+    about = (
+        f"Accuracy in % on test samples after the last epoch, mean ± deviation over {s['seeds']} seeds. Threshold "
+        f"{s['tau']:g} except where every error counts; rates fall linearly to a tenth. Integers: the C runtime, one "
+        f"sample at a time. Float: batches of {s['batch']}.\n"
+    )
+    return "\n".join([head, about, accuracy_table(result), *_comparison(result)]) + "\n"
+
+
+def _comparison(result: dict[str, Any]) -> list[str]:
+    best = result["best"]
+    if best is None:
+        return []
+    who = f"{best['rule']}, {best['arithmetic']}"
+    lines = [f"Best in integers with at most two errors per neuron: {100 * best['accuracy']:.2f} % ({who}).\n"]
+    for name, value in result["others"].items():
+        gap = 100 * (best["accuracy"] - value)
+        verdict = "ahead" if gap > 0 else "behind" if gap < 0 else "level"
+        lines.append(f"- {name}: {100 * value:.2f} %; we are {abs(gap):.2f} points {verdict}.")
+    return lines
