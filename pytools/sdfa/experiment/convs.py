@@ -76,8 +76,8 @@ QUESTIONS = {
     q.data: q
     for q in (
         Question("digits", (8, 8, 1), Shape(_DEEP, (32, 10)), 10),
-        Question("mnist", (28, 28, 1), Shape(((8, 2), (16, 1), (16, 2), (32, 2)), (64, 10)), 6, 5000, seeds=2),
-        Question("cifar10_small", (32, 32, 3), Shape(((16, 2), (32, 1), (32, 2), (32, 2)), (64, 10)), 15, seeds=2),
+        Question("mnist", (28, 28, 1), Shape(((8, 2), (16, 1), (16, 2), (32, 2)), (64, 10)), 5, 3000, seeds=2),
+        Question("cifar10_small", (32, 32, 3), Shape(((16, 2), (32, 1), (32, 2), (32, 2)), (64, 10)), 8, seeds=2),
     )
 }  # fmt: skip
 

@@ -78,15 +78,17 @@ class Question:
         return replace(self, rules=rules, seeds=1, rates=self.rates[:2], epochs=min(self.epochs, 3), tune_epochs=1)
 
 
+_FEW = ("last", "k=1", "k=2", "rank=1", "dense", "aligned k=2", "bp")
+
 QUESTIONS = {
     q.data: q
     for q in (
         Question("digits", (64, 32, 10), 5, (0.01, 0.02, 0.04), seeds=8),
-        Question("mnist", (784, 400, 10), 5, (0.0005, 0.001, 0.002, 0.004), 12_000, tune_epochs=3),
-        Question("fashion_mnist", (784, 400, 10), 5, (0.0003, 0.0006, 0.0012, 0.0024), 12_000, tune_epochs=3),
+        Question("mnist", (784, 400, 10), 5, (0.001, 0.002, 0.004), 6_000, seeds=2, tune_epochs=2),
+        Question("fashion_mnist", (784, 400, 10), 5, (0.0005, 0.001, 0.002), 6_000, seeds=2, tune_epochs=2, rules=_FEW),
         Question(
-            "cifar10_small", (3072, 1000, 1000, 1000, 10), 10, (0.00003, 0.0001, 0.0003), seeds=1, tune_epochs=5,
-            engines=(FLOAT,), rules=("last", "k=1", "k=2", "dense", "bp"),
+            "cifar10_small", (3072, 1000, 1000, 1000, 10), 6, (0.00003, 0.0001, 0.0003), seeds=1, tune_epochs=2,
+            engines=(FLOAT,), rules=_FEW,
         ),
     )
 }  # fmt: skip

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.paper import Findings, Question
-from sdfa.plots import Axes, draw
 
 
 def result_of(question: Question, found: Findings) -> dict[str, Any]:
