@@ -145,7 +145,7 @@ def test_digits_from_scratch() -> None:
     one too. Without a schedule, the default rate alone must do.
     """
     task = load_task("digits")
-    rate = default_rate(task.x[:256], "softmax_ce")
+    rate = default_rate(task.x[:256], "softmax_ce", 1)
     rule, truth = Rule("aligned k=2", "aligned", 2), Rule("bp", "bp")
     plans = [Plan(2 * rate, EPOCHS, seed, batch=1) for seed in SEEDS]
     fixed, plain = (
