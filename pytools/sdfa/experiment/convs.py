@@ -10,7 +10,7 @@ Float32, batches of BATCH. Rates are chosen for each rule on a part of the train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,13 +20,12 @@ import numpy as np
 from sdfa import __version__
 from sdfa.experiment import engine
 from sdfa.experiment.convnet import Layer, Shape, accuracy, forward, new_dense, new_net, sparse_feedback, step
+from sdfa.experiment.paper import Track, run_all
 from sdfa.experiment.task import Task, load_task
 
 BATCH = 16
 BASE_CLASSES = 5
 """The convolutions of the second claim were trained on so many classes."""
-
-Track = Callable[[str, int], Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,11 @@ def explore(question: Question, journal: engine.Journal, jobs: int, track: Track
     """Runs what the journal lacks; returns the result in JSON's types."""
     task = load_task(question.data).limited(question.samples)
     tuning = [Cell("tune", rule, rate, 1) for rule in RULES for rate in question.rates]
-    _work(tuning, question, task, journal, jobs, track("choosing rates", len(tuning)))
+    run = partial(_run, question=question, task=task)
+    run_all(tuning, run, journal, jobs, track("choosing rates", len(tuning)))
     rates = {rule: max(question.rates, key=partial(_tuned, journal, rule)) for rule in RULES}
     tests = [Cell("test", rule, rates[rule], seed) for rule in RULES for seed in range(1, question.seeds + 1)]
-    _work(tests, question, task, journal, jobs, track("learning", len(tests)))
+    run_all(tests, run, journal, jobs, track("learning", len(tests)))
     return {
         "experiment": "convs", "settings": question.described() | {"seeds": question.seeds},
         "rules": [_row(rule, rates[rule], question, journal) for rule in RULES],
@@ -154,19 +154,6 @@ def explore(question: Question, journal: engine.Journal, jobs: int, track: Track
 
 def _tuned(journal: engine.Journal, rule: Rule, rate: float) -> float:
     return float(journal.done[Cell("tune", rule, rate, 1).key]["accuracy"][-1])
-
-
-def _work(
-    cells: Sequence[Cell], question: Question, task: Task, journal: engine.Journal, jobs: int, tick: Callable[[], None]
-) -> None:
-    for cell in cells:
-        if cell.key in journal.done:
-            tick()
-    engine.run_cells(_tasks(cells, question, task), journal, jobs, None, tick)
-
-
-def _tasks(cells: Sequence[Cell], question: Question, task: Task) -> Iterator[engine.Task]:
-    return (engine.Task(cell.key, partial(_run, cell, question, task)) for cell in cells)
 
 
 def _row(rule: Rule, rate: float, question: Question, journal: engine.Journal) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sdfa import __version__
 from sdfa.errors import SdfaError
@@ -155,7 +155,8 @@ def explore(question: Question, journal: engine.Journal, jobs: int, track: Track
     """Runs what the journal lacks."""
     task = load_task(question.data).limited(question.samples)
     tuning = list(_tuning(question))
-    _work(tuning, question, task, journal, jobs, track("choosing rates", len(tuning)))
+    run = partial(_run, question=question, task=task)
+    run_all(tuning, run, journal, jobs, track("choosing rates", len(tuning)))
     rates = {(e, rule.name): question.rates[0] for e in question.engines for rule in question.chosen_rules()}
     best = dict.fromkeys(rates, -1.0)
     for cell in tuning:  # the first of the best
@@ -163,7 +164,7 @@ def explore(question: Question, journal: engine.Journal, jobs: int, track: Track
         if (score := float(journal.done[cell.key]["accuracy"][-1])) > best[name]:
             rates[name], best[name] = cell.rate, score
     cells = tuple(_finals(question, rates))
-    _work(cells, question, task, journal, jobs, track("learning", len(cells)))
+    run_all(cells, run, journal, jobs, track("learning", len(cells)))
     return Findings(rates, cells, journal.done)
 
 
@@ -177,11 +178,26 @@ def _finals(question: Question, rates: dict[tuple[str, str], float]) -> Iterator
             yield Cell("angle", FLOAT, rule, rates[FLOAT, rule.name], question.epochs, 1)
 
 
-def _work(
-    cells: Sequence[Cell], question: Question, task: Task, journal: engine.Journal, jobs: int, tick: Callable[[], None]
+class Keyed(Protocol):
+    """A cell of an experiment."""
+
+    @property
+    def key(self) -> str: ...
+
+
+C = TypeVar("C", bound=Keyed)
+
+
+def run_all(
+    cells: Sequence[C],
+    run: Callable[[C], dict[str, Any]],
+    journal: engine.Journal,
+    jobs: int,
+    track: Callable[[], None],
 ) -> None:
+    """Runs the cells that the journal lacks; calls track for each cell."""
     for cell in cells:
         if cell.key in journal.done:
-            tick()
-    tasks = (engine.Task(cell.key, partial(_run, cell, question, task)) for cell in cells)
-    engine.run_cells(tasks, journal, jobs, None, tick)
+            track()
+    tasks = (engine.Task(cell.key, partial(run, cell)) for cell in cells)
+    engine.run_cells(tasks, journal, jobs, None, track)
