@@ -19,9 +19,9 @@ from sdfa.experiment.angle import angles_while_learning
 from sdfa.experiment.scratch import Plan, Rule, learn_in_float, learn_on_runtime
 from sdfa.experiment.task import Task, load_task
 
-FLOAT, EVERY, INT8 = "float32", "float32, every error", "int8"
-ENGINES = (FLOAT, EVERY, INT8)
-"""How a net learns. Every error: without the threshold. int8: on the C runtime."""
+FLOAT, EVERY, INT8, INT16 = "float32", "float32, every error", "int8", "int16"
+ENGINES = (FLOAT, EVERY, INT8, INT16)
+"""How a net learns. Every error: without the threshold. int8, int16: on the C runtime, weights of that width."""
 KS, RANKS = (1, 2, 3, 5, 10), (1, 2, 3, 5, 10)
 ANGLE_RULES = ("k=1", "k=2", "dense", "aligned k=1")
 
@@ -43,7 +43,7 @@ class Question:
     """What to find out. data: a name of task.TASKS. sizes: of the net. samples: to learn from, 0 for all.
 
     tune_epochs: for the choice of rates. engines: of ENGINES. rules: names of rules_for, all if empty. batch: in float.
-    angles: whether to take those of the steps too, with the rates of FLOAT.
+    angles: whether to take those of the steps too, with the rates of FLOAT. end: part of the rate in the last epoch.
     """
 
     data: str
@@ -59,6 +59,7 @@ class Question:
     tau: float = 1 / 32
     batch: int = 16
     angles: bool = True
+    end: float = 0.1
 
     def chosen_rules(self) -> list[Rule]:
         known = {rule.name: rule for rule in rules_for(self.sizes[-1])}
@@ -112,7 +113,8 @@ class Cell:
 
 def _run(cell: Cell, question: Question, task: Task) -> dict[str, Any]:
     tau = 0.0 if cell.engine == EVERY else question.tau
-    plan = Plan(cell.rate, cell.epochs, cell.seed, tau, batch=question.batch)
+    master = 16 if cell.engine == INT16 else 8
+    plan = Plan(cell.rate, cell.epochs, cell.seed, tau, batch=question.batch, master=master, end=question.end)
     if cell.stage == "angle":
         return {"angles": angles_while_learning(question.sizes, cell.rule, plan, task)}
     task = task.tuning() if cell.stage == "tune" else task

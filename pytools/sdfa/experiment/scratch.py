@@ -95,7 +95,7 @@ def learn_on_runtime(sizes: Sequence[int], rule: Rule, plan: Plan, task: Task, t
     net = start(sizes, rule, plan)
     options = Options(
         feedback=rule.feedback, seed=plan.seed, rate=plan.rate, tau=plan.tau, connections=rule.k or None,
-        tables=tables_of(rule, net, plan.seed) or None,
+        tables=tables_of(rule, net, plan.seed) or None, master=plan.master,
     )  # fmt: skip
     export, _ = init_net(sizes, "scratch", Calibration(task.x[:CALIBRATION_N]), plan.headroom, options)
     x, judge = quantize_input(export.image, task.x), quantize_input(export.image, task.x_judge)
