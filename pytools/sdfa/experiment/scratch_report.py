@@ -61,7 +61,14 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         f"{s['tau']:g} except where every error counts; rates fall linearly to {100 * s['end']:.0f} %. Integers: the C "
         f"runtime, one sample at a time, weights of 8 or 16 bits. Float: batches of {s['batch']}. {_choice(s)}\n"
     )
-    return "\n".join([head, about, accuracy_table(result), *_comparison(result)]) + "\n"
+    return "\n".join([head, about, _LEGEND, accuracy_table(result), *_comparison(result)]) + "\n"
+
+
+_LEGEND = (
+    "*k*: random feedback with k errors per hidden neuron. *aligned*, the default of `pytools init`: each hidden neuron is "
+    "given k outputs, the weights behind the first layer start out so that these are what it acts on, and the feedback is "
+    "read off them; it stays as it is while the weights move. *last*: the output layer alone. *bp*: back-propagation.\n"
+)
 
 
 def _choice(settings: Mapping[str, Any]) -> str:
