@@ -65,9 +65,10 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 
 
 _LEGEND = (
-    "*k*: random feedback with k errors per hidden neuron. *aligned*, the default of `pytools init`: each hidden neuron "
-    "is given k outputs, the weights behind the first layer start out so that these are what it acts on, and the feedback "
-    "is read off them; it stays as it is while they move. *last*: the output layer alone. *bp*: back-propagation.\n"
+    "*k*: random feedback with k errors per hidden neuron. *aligned*, the default of `pytools init`: each hidden "
+    "neuron is given k outputs, the weights behind the first layer start out so that these are what it acts on, and "
+    "the feedback is read off them; it stays as it is while they move. *last*: the output layer alone. *bp*: "
+    "back-propagation.\n"
 )
 
 
