@@ -46,7 +46,7 @@ def test_aligned_feedback_is_the_start_of_the_output_layer(k: int) -> None:
     assert table.index is not None
     tail = FloatTail.from_image(export.image)
     feedback = tail.layers[1].feedback
-    assert feedback is not None
+    assert isinstance(feedback, np.ndarray)
     assert feedback == pytest.approx(tail.weights[2].T, abs=0.01 * np.abs(feedback).max())
     count = np.bincount(table.index.ravel(), minlength=6)
     assert count.max() - count.min() <= 1  # every output has as many neurons

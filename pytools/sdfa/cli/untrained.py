@@ -23,7 +23,7 @@ def init(
         int | None, typer.Option(metavar="N", help="Layers that learn (default: all).", min=1)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="aligned (the default), random, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,

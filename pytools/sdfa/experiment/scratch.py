@@ -17,7 +17,7 @@ from sdfa.dense_model import DenseNet
 from sdfa.device import Classify, Device, Learn, Set, Stage, State
 from sdfa.experiment.task import Task
 from sdfa.export import Options
-from sdfa.feedback import Table, aligned_table, products, ranked_table
+from sdfa.feedback import Table, aligned_table, products, random_table, ranked_table
 from sdfa.image import rate_q24
 from sdfa.init import Calibration, init_net, untrained
 from sdfa.targets import find_target
@@ -87,7 +87,7 @@ def tables_of(rule: Rule, net: DenseNet, seed: int) -> list[Table]:
     classes = js[0].shape[1] if js else 0
     k = classes if rule.feedback == "dense" else rule.k
     rng = np.random.default_rng([seed, 1])
-    return [ranked_table(j, k, rule.rank or classes, rng) for j in js]
+    return [ranked_table(j, k, rule.rank, rng) if rule.rank else random_table(j, k, rng) for j in js]
 
 
 def learn_on_runtime(sizes: Sequence[int], rule: Rule, plan: Plan, task: Task, target: str = "host") -> Learned:
