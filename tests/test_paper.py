@@ -76,6 +76,7 @@ def test_the_command_writes_all_its_files(pytools: Cli, tmp_path: Path, monkeypa
     [
         (("--data", "letters"), "unknown data set 'letters'; there is digits"),
         (("--rules", "k=3,magic"), "unknown rule 'magic'; there is last, k=1"),
+        (("--arithmetic", "int8,int4"), "unknown arithmetic 'int4'; there is float32; float32 every error; int8"),
         (("--seeds", "0"), "--seeds"),
         (("--target", "mars"), "unknown target 'mars'"),
         (("-o", "file"), "file is a file, not a folder"),

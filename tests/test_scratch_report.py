@@ -15,7 +15,7 @@ def test_the_command(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     done(pytools("experiment", "scratch", "--quick", "--rules", "aligned k=2,bp", "--samples", "600", "-o", "out"))
     result = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert list(result["accuracy"]) == ["float32, every error", "float32", "int8", "int16"]
+    assert list(result["accuracy"]) == ["float32 every error", "float32", "int8", "int16"]
     ours = result["ours"]
     assert (ours["rule"], ours["arithmetic"]) == ("aligned k=2", "int16")
     assert ours["accuracy"] == result["accuracy"]["int16"]["aligned k=2"]["mean"] > 0.8

@@ -22,6 +22,9 @@ QuickOpt = Annotated[bool, typer.Option("--quick", help="Few cells: a first look
 OutOpt = Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Results; a run that was stopped goes on there.")]
 DataOpt = Annotated[str, typer.Option(metavar="NAME", help="digits, or NAME.npz in the folder SDFA_DATA.")]
 RulesOpt = Annotated[str, typer.Option(metavar="A,B,...", help="Only these rules (default: all).")]
+ArithmeticOpt = Annotated[
+    str, typer.Option(metavar="A,B,...", help="Only these of float32, int8, int16 and others (default: all).")
+]
 SeedsOpt = Annotated[int | None, typer.Option(metavar="N", help="Nets per rule.", min=1, max=100)]
 SamplesOpt = Annotated[int | None, typer.Option(metavar="N", help="Samples to learn from (0: all).", min=0)]
 
@@ -31,6 +34,7 @@ def paper(
     out: OutOpt,
     data: DataOpt = "digits",
     rules: RulesOpt = "",
+    arithmetic: ArithmeticOpt = "",
     seeds: SeedsOpt = None,
     samples: SamplesOpt = None,
     target: TargetOpt = "host",
@@ -46,7 +50,7 @@ def paper(
     from sdfa.experiment.paper import QUESTIONS
 
     _prepare(out, jobs, target, json_to)
-    question = _asked(QUESTIONS, data, rules, seeds, samples, target, quick)
+    question = _asked(QUESTIONS, data, rules, arithmetic, seeds, samples, target, quick)
     found = _explored(question, out, jobs)
     result = paper_report.result_of(question, found)
     pictures = paper_report.draw_all(result, out)
@@ -58,6 +62,7 @@ def scratch(
     out: OutOpt,
     data: DataOpt = "digits",
     rules: RulesOpt = "",
+    arithmetic: ArithmeticOpt = "",
     seeds: SeedsOpt = None,
     samples: SamplesOpt = None,
     target: TargetOpt = "host",
@@ -72,7 +77,7 @@ def scratch(
     from sdfa.experiment import scratch_report
 
     _prepare(out, jobs, target, json_to)
-    question = _asked(scratch_report.QUESTIONS, data, rules, seeds, samples, target, quick)
+    question = _asked(scratch_report.QUESTIONS, data, rules, arithmetic, seeds, samples, target, quick)
     result = scratch_report.result_of(question, _explored(question, out, jobs))
     _finish(out, result, scratch_report.as_markdown(result), json_to)
 
@@ -183,17 +188,25 @@ def _prepare(out: Path, jobs: int, target: str, json_to: Path | None) -> None:
 
 
 def _asked(
-    known: Mapping[str, Any], data: str, rules: str, seeds: int | None, samples: int | None, target: str, quick: bool
+    known: Mapping[str, Any],
+    data: str,
+    rules: str,
+    arithmetic: str,
+    seeds: int | None,
+    samples: int | None,
+    target: str,
+    quick: bool,
 ) -> Any:
     """The question (paper.Question) that the options ask."""
     if data not in known:
         raise SdfaError(f"unknown data set {data!r}; there is {', '.join(known)}")
     question = replace(known[data], target=target)
     question = replace(question, rules=tuple(rules.split(","))) if rules else question
+    question = replace(question, engines=tuple(arithmetic.split(","))) if arithmetic else question
     question = question.quick() if quick else question
     chosen = {k: v for k, v in (("seeds", seeds), ("samples", samples)) if v is not None}
     question = replace(question, **chosen)
-    question.chosen_rules()  # refuses unknown ones
+    question.check()
     return question
 
 

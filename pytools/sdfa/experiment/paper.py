@@ -19,7 +19,7 @@ from sdfa.experiment.angle import angles_while_learning
 from sdfa.experiment.scratch import Plan, Rule, learn_in_float, learn_on_runtime
 from sdfa.experiment.task import Task, load_task
 
-FLOAT, EVERY, INT8, INT16 = "float32", "float32, every error", "int8", "int16"
+FLOAT, EVERY, INT8, INT16 = "float32", "float32 every error", "int8", "int16"
 ENGINES = (FLOAT, EVERY, INT8, INT16)
 """How a net learns. Every error: without the threshold. int8, int16: on the C runtime, weights of that width."""
 KS, RANKS = (1, 2, 3, 5, 10), (1, 2, 3, 5, 10)
@@ -67,6 +67,13 @@ class Question:
         if unknown:
             raise SdfaError(f"unknown rule {unknown[0]!r}; there is {', '.join(known)}")
         return [known[name] for name in self.rules] if self.rules else list(known.values())
+
+    def check(self) -> None:
+        """SdfaError for rules and engines that there are not."""
+        self.chosen_rules()
+        unknown = [name for name in self.engines if name not in ENGINES]
+        if unknown:
+            raise SdfaError(f"unknown arithmetic {unknown[0]!r}; there is {'; '.join(ENGINES)}")
 
     def described(self) -> dict[str, Any]:
         """All that a cell's values depend on beside its key."""
@@ -176,7 +183,7 @@ def _finals(question: Question, rates: dict[tuple[str, str], float]) -> Iterator
             for seed in range(1, question.seeds + 1):
                 yield Cell("test", name, rule, rates[name, rule.name], question.epochs, seed)
     for rule in question.chosen_rules():
-        if question.angles and rule.name in ANGLE_RULES:
+        if question.angles and FLOAT in question.engines and rule.name in ANGLE_RULES:
             yield Cell("angle", FLOAT, rule, rates[FLOAT, rule.name], question.epochs, 1)
 
 

@@ -18,7 +18,7 @@ QUESTIONS = {
             batch=1, angles=False,
         ),
         Question(
-            "mnist", (784, 100, 50, 10), 20, (0.006,), seeds=1, engines=(FLOAT, INT8, INT16),
+            "mnist", (784, 100, 50, 10), 12, (0.006,), seeds=1, engines=(FLOAT, INT8, INT16),
             rules=("k=2", "aligned k=2", "bp"), angles=False, end=0.05,
         ),
         Question(
