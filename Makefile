@@ -2,6 +2,7 @@
 # make test    every test; installs cross compilers and emulators if it may
 # make lint    style, types and static analysis of Python and C
 # make bench   instructions, flash and RAM; compares with tests/bench/results.json
+# make results the experiments and docs/results.md; ARGS=--quick: a small form, into build/page
 #
 # PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
 PYTHON ?= python3
@@ -17,7 +18,7 @@ RISCV := riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf,picolibc-riscv64-unknow
 CLANG := clang=clang,libclang-rt-14-dev clang-format=clang-format
 CC_HOST := cc=gcc,libc6-dev g++=g++
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench results clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -46,6 +47,11 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM) $(RISCV)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The whole takes hours, and goes on where it was stopped. The quick form writes elsewhere and takes a minute.
+results: $(VENV)/.dev
+	.ci/need $(CC_HOST) $(ARM)
+	$(BIN)/pytools experiment results -o $(if $(findstring --quick,$(ARGS)),build/page,docs) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -10,9 +10,19 @@ import numpy.typing as npt
 import pytest
 
 from sdfa.adapt import quantize_values
-from sdfa.dense_model import DenseNet, Scaling, he_net, input_range, parse_sizes, quantize_dense, real_inputs
+from sdfa.dense_model import (
+    DenseNet,
+    Scaling,
+    he_net,
+    input_range,
+    parse_sizes,
+    quantize_dense,
+    real_inputs,
+    with_aligned_start,
+)
 from sdfa.errors import SdfaError
 from sdfa.export import Options, export_graph
+from sdfa.feedback import products
 from sdfa.graph import Graph
 from sdfa.load import load_tflite
 from sdfa.twin.infer import run
@@ -124,3 +134,25 @@ def test_what_is_no_chain_or_not_finite_is_refused() -> None:
         quantize_dense(DenseNet([one], [np.ones(3)]), np.ones((5, 3)), Scaling())
     with pytest.raises(SdfaError, match="headroom"):
         Scaling(0.5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_an_aligned_start_leads_every_neuron_to_its_outputs(k: int) -> None:
+    """With all of the weights serving it, the strongest k of a neuron's products are far above the others."""
+    plain = he_net((30, 60, 50, 40, 10), np.random.default_rng(0))
+    net = with_aligned_start(plain, k, 1.0, np.random.default_rng(1))
+    for w, before in zip(net.weights, plain.weights, strict=True):
+        assert np.linalg.norm(w) == pytest.approx(np.linalg.norm(before), rel=1e-5)
+    assert net.weights[0] is plain.weights[0]
+    for j in products([np.asarray(w, np.float64) for w in net.weights]):
+        sizes = np.sort(np.abs(j), axis=1)[:, ::-1]
+        assert np.mean(sizes[:, :k]) > 2.5 * np.mean(sizes[:, k:])
+        count = np.bincount(np.argsort(-np.abs(j), axis=1)[:, :k].ravel(), minlength=10)
+        assert count.min() > 0
+
+
+def test_an_aligned_start_of_one_layer_is_sparse() -> None:
+    net = with_aligned_start(he_net((8, 20, 6), np.random.default_rng(0)), 2, 0.5, np.random.default_rng(1))
+    assert np.all(np.count_nonzero(net.weights[1], axis=0) == 2)
+    assert np.all(net.weights[1].sum(axis=0) == pytest.approx(0, abs=1e-6))
+    assert np.ptp(np.count_nonzero(net.weights[1], axis=1)) <= 1  # every output has as many neurons

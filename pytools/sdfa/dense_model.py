@@ -73,6 +73,42 @@ def he_net(sizes: Sequence[int], rng: np.random.Generator) -> DenseNet:
     return DenseNet(weights, [np.zeros(n, np.float32) for _, n in pairs])
 
 
+def with_aligned_start(net: DenseNet, k: int, share: float, rng: np.random.Generator) -> DenseNet:
+    """The same net, with weights behind its hidden layers that feedback with k errors per neuron fits from the start.
+
+    Every hidden neuron is given k outputs, alternately + and -. The output layer has these weights and no others.
+    Between hidden layers a `share` (0 to 1) of the weights' squared size connects neurons by how alike their outputs
+    are, so that what a neuron does to the outputs, summed over all ways up, is near to its own k. Squared sizes of
+    layers stay as they were.
+    """
+    classes = len(net.biases[-1])
+    given = [_given(w.shape[0], classes, min(k, classes), rng) for w in net.weights[:-1]]
+    weights = [net.weights[0]]
+    for i, w in enumerate(net.weights[1:]):
+        last = i + 2 == len(net.weights)
+        alike = given[i].T if last else given[i + 1] @ given[i].T
+        part = 1.0 if last else share
+        size = float(np.linalg.norm(w)) / (float(np.linalg.norm(alike)) or 1.0)
+        weights.append((math.sqrt(1 - part) * w + math.sqrt(part) * size * alike).astype(w.dtype))
+    return DenseNet(weights, net.biases)
+
+
+def _given(n: int, classes: int, k: int, rng: np.random.Generator) -> FloatArray:
+    """(n, classes): k entries +1 or -1 in each row; every column has about as many, and sets are drawn evenly."""
+    order = np.concatenate([rng.permutation(classes) for _ in range(-(-n * k // classes) + 1)])
+    found = np.zeros((n, classes))
+    at = 0
+    for row in range(n):
+        chosen: list[int] = []
+        while len(chosen) < k:  # the next outputs in turn that this neuron does not have yet
+            skip = next(i for i in range(at, len(order)) if order[i] not in chosen)
+            order[at], order[skip] = order[skip], order[at]
+            chosen.append(int(order[at]))
+            at += 1
+        found[row, chosen] = [(-1) ** (t + row) for t in range(k)]
+    return found
+
+
 @dataclass(frozen=True)
 class Range:
     """Quantization of one tensor of activations: real = scale · (q − zero_point)."""

@@ -49,6 +49,7 @@ class Options:
     weights. master: bits of the weights that learn: 8, or 16 with fractions in RAM.
     calib: int8 (n, *input). labels: names of the classes.
     spare: outputs for classes of later.
+    tables: the feedback itself, for experiments, one per hidden layer that learns; feedback names its kind.
     """
 
     train_last: int | None = None
@@ -65,6 +66,7 @@ class Options:
     labels: tuple[str, ...] = ()
     calib: Int8Array | None = None
     spare: int = 0
+    tables: Sequence[Table] | None = None
 
     def filled(self, said: ModelSettings) -> Options:
         """The same with what a model.toml says where nothing was chosen."""
@@ -200,7 +202,7 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     if centred and loss == "mse":
         raise SdfaError("--centred is for cross-entropy, whose errors have the sum 0; leave it away with mse")
     k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
-    tables = _tables(qgraph, name, tail, feedback, k, options)
+    tables = _tables(qgraph, name, tail, feedback, k, options) if options.tables is None else options.tables
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
     if feedback != "live" or len(tail.layers) == 1:

@@ -11,14 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.csource import c_name
-from sdfa.dense_model import Scaling, he_net, quantize_dense
+from sdfa.dense_model import DenseNet, Scaling, he_net, quantize_dense, real_inputs, with_aligned_start
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph, write_files
+from sdfa.export import DEFAULT_CONNECTIONS, Export, Options, export_graph, write_files
 from sdfa.load import load_tflite
 
 DEFAULT_HEADROOM = 4.0
-DEFAULT_FEEDBACK = "random"
-DEFAULT_RATE = {"softmax_ce": 0.02, "mse": 0.01}
+DEFAULT_FEEDBACK = "aligned"
+POWER_RATE = {"softmax_ce": 0.4, "mse": 0.2}
+"""Default learning rate times the mean squared length of an input, and times the hidden layers: by so much of its error
+a step moves what a neuron of the first layer computes. Twice as much is too much for some nets."""
+OF_WEIGHTS = ("aligned", "live")
+"""Feedback that follows the weights: of use to an untrained net whose weights are made for it."""
+ALIGNED_SHARE = 0.5
+"""Part of the squared size of weights between hidden layers that serves this (dense_model.with_aligned_start)."""
 NOISE = 256
 """Inputs of the calibration pass where the user gives none: evenly spread over 0 ... 1."""
 
@@ -29,6 +35,12 @@ class Calibration:
 
     x: npt.NDArray[Any]
     targets: npt.NDArray[Any] | None = None
+
+
+def untrained(sizes: Sequence[int], feedback: str, k: int, rng: np.random.Generator) -> DenseNet:
+    """The net that learns by this kind of feedback, before it has learned."""
+    net = he_net(sizes, rng)
+    return with_aligned_start(net, k, ALIGNED_SHARE, rng) if feedback in OF_WEIGHTS else net
 
 
 def init_net(
@@ -44,8 +56,10 @@ def init_net(
         raise SdfaError(f"--name {name!r} is no C name: give {chosen}")
     options = _filled(options, len(sizes) - 1)
     rng = np.random.default_rng(options.seed)
-    net = he_net(sizes, rng)
+    net = untrained(sizes, options.feedback or DEFAULT_FEEDBACK, options.connections or DEFAULT_CONNECTIONS, rng)
     seen = calibration or Calibration(rng.random((NOISE, sizes[0]), np.float32))
+    if options.rate is None:
+        options = replace(options, rate=default_rate(seen.x, options.loss, len(sizes) - 2))
     scaling = Scaling(headroom, output_peak=_output_peak(seen, options.loss))
     model = quantize_dense(net, seen.x, scaling)
     export = export_graph(load_tflite(model, chosen), chosen, options)
@@ -56,10 +70,6 @@ def init_net(
 
 def _filled(options: Options, layers: int) -> Options:
     """The options with the defaults of an untrained net."""
-    if options.feedback == "aligned":
-        raise SdfaError(
-            "--feedback aligned needs a trained network, this one is random: use random, live, dense, bp or last"
-        )
     loss = options.loss or "softmax_ce"
     feedback = options.feedback or DEFAULT_FEEDBACK
     return replace(
@@ -68,8 +78,13 @@ def _filled(options: Options, layers: int) -> Options:
         feedback=feedback,
         seed=1 if options.seed is None else options.seed,
         train_last=options.train_last or (1 if feedback == "last" else layers),
-        rate=DEFAULT_RATE.get(loss) if options.rate is None else options.rate,
     )
+
+
+def default_rate(x: npt.NDArray[Any], loss: str | None, hidden: int) -> float:
+    """For inputs x like those of Calibration, and a net with that many hidden layers."""
+    power = float(np.mean(np.sum(real_inputs(x) ** 2, axis=1)))
+    return POWER_RATE.get(loss or "", 0.0) / (max(power, 1.0) * max(hidden, 1))
 
 
 def _output_peak(seen: Calibration, loss: str | None) -> float | None:

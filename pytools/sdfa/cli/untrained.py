@@ -23,7 +23,7 @@ def init(
         int | None, typer.Option(metavar="N", help="Layers that learn (default: all).", min=1)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="random (the default), live, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
@@ -63,7 +63,7 @@ def init(
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
     asked = Options(
-        train_last=train_last, feedback=feedback or "random", connections=connections, centred=centred, rank=rank,
+        train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
         seed=seed, rate=lr, tau=threshold, loss=loss, master=master, labels=tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
     asked.refuse_useless(ModelSettings())

@@ -1,0 +1,36 @@
+"""`pytools experiment costs`: what is counted, and what an emulated board measures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.clikit import Cli, done, one_line
+
+
+def test_counts_without_a_board(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = done(pytools("experiment", "costs", "-o", "out")).out
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert "measured" not in result
+    words = {rule: row["words"] for rule, row in result["counted"]["784-400-10"].items()}
+    assert words == {"bp": 8400, "dense": 8400, "sparse k=2": 2400, "sparse k=1": 1400, "last": 0}
+    assert "383 times fewer words" in " ".join(out.split())
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.json", "results.md", "words.png"}
+
+
+@pytest.mark.qemu
+def test_a_board_measures_steps(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done(pytools("experiment", "costs", "--quick", "--target", "qemu:mps2-an386", "-o", "out"))
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["measured"]["rules"]
+    learn = {rule: row["0"]["learn"] for rule, row in rows.items()}
+    assert learn["last"] < learn["random k=1"] < learn["dense"] < learn["bp"]
+    assert all(row["0.03125"]["learn"] <= row["0"]["learn"] for row in rows.values())
+
+
+def test_a_target_that_cannot_count(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "host" in one_line(pytools("experiment", "costs", "--target", "host", "-o", "out"))
