@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sdfa.dense_model import DenseNet, he_net
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -71,7 +72,7 @@ def gradients(net: DenseNet, x: FloatArray, y: IntArray, decay: float) -> list[F
 def softmax(z: FloatArray) -> FloatArray:
     """Over the last dimension."""
     p = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(p / p.sum(axis=-1, keepdims=True), np.float32)
+    return np.asarray(p / p.sum(axis=-1, keepdims=True))
 
 
 class Adam:

@@ -10,11 +10,14 @@ import numpy.typing as npt
 from sdfa.adapt import sample_orders, tail_weight_count
 from sdfa.dense_model import DenseNet, he_net
 from sdfa.device import Classify, Device, Learn, Set, Stage
+from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters, softmax
 from sdfa.graph import Int8Array
 from sdfa.image import rate_q24, tau_q15
 from sdfa.image_reader import read_image
 from sdfa.targets import find_target
+from sdfa.twin.layers import decode
+from sdfa.twin.update import rate_of
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -48,16 +51,21 @@ class Samples:
 
 @dataclass(frozen=True)
 class Scores:
-    """test, old: accuracy before learning and at each look. updated: share of weight updates that were done."""
+    """test, old: accuracy before learning and at each look. updated: share of weight updates that were done.
+
+    saturated: weights that stopped at a limit. rate: the one that was used.
+    """
 
     test: tuple[float, ...]
     old: tuple[float, ...]
     updated: float
-    saturated: int = 0
+    saturated: int
+    rate: float
 
 
 def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> Scores:
-    """int8 samples, on the C runtime: one batch."""
+    """int8 samples, on the C runtime: one batch. A rate that does not fit the model's fixed-point form is halved."""
+    plan = replace(plan, rate=usable_rate(image, plan.rate))
     judges = [Classify(np.asarray(x, np.int8)) for x, _ in samples.judges]
     stages: list[Stage] = [Set(tau_q15=tau_q15(plan.tau), seed=plan.seed & 0x7FFFFFFF), *judges]
     x = np.asarray(samples.x, np.int8)
@@ -72,7 +80,19 @@ def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> 
     stats = session.state.stats
     total = stats.steps * tail_weight_count(read_image(image))
     done = stats.weights_updated / max(total, 1)
-    return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights)
+    return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights, plan.rate)
+
+
+def usable_rate(image: bytes, rate: float) -> float:
+    """The rate, halved until every layer of the image can hold it."""
+    layers = decode(read_image(image)).layers
+    while rate > 1e-6:
+        try:
+            rate_of(layers, rate_q24(rate))
+            return rate
+        except SdfaError:
+            rate /= 2
+    raise SdfaError("no learning rate fits the scales of this model: normalize its inputs")
 
 
 def learn_in_float(net: DenseNet, learn: int, samples: Samples, plan: Plan) -> Scores:
@@ -87,7 +107,7 @@ def learn_in_float(net: DenseNet, learn: int, samples: Samples, plan: Plan) -> S
             sgd_step(tail, x[i], int(samples.y[i]), rate)
         if epoch + 1 in plan.looks:
             found.append([accuracy(tail, *judge) for judge in judges])
-    return _scores(found)
+    return _scores(found, plan)
 
 
 def _below(net: DenseNet, learn: int, x: FloatArray) -> FloatArray:
@@ -110,9 +130,9 @@ def sgd_step(net: DenseNet, x: FloatArray, label: int, rate: np.float32) -> None
         net.biases[i][...] -= step
 
 
-def _scores(found: list[list[float]]) -> Scores:
+def _scores(found: list[list[float]], plan: Plan) -> Scores:
     columns = list(zip(*found, strict=True))
-    return Scores(columns[0], columns[1] if len(columns) > 1 else (), 1.0)
+    return Scores(columns[0], columns[1] if len(columns) > 1 else (), 1.0, 0, plan.rate)
 
 
 _SCRATCH_BATCH = 16
@@ -130,4 +150,4 @@ def learn_from_scratch(classes: int, samples: Samples, plan: Plan, how: Training
         adam_epoch(net, adam, x, samples.y, replace(how, batch=_SCRATCH_BATCH), rng)
         if epoch + 1 in plan.looks:
             found.append([accuracy(net, *judge) for judge in judges])
-    return _scores(found)
+    return _scores(found, plan)

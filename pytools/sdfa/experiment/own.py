@@ -56,7 +56,9 @@ def _numbers(path: Path, number: int, cells: list[str]) -> list[float]:
         found = [float(cell) for cell in cells]
     except ValueError:
         found = [float("nan")]
-    if not np.isfinite(np.array(found, np.float32)).all():
+    with np.errstate(over="ignore"):  # what overflows is refused
+        single = np.array(found, np.float32)
+    if not np.isfinite(single).all():
         raise SdfaError(f"{path}: row {number} has a feature that is no finite number: mend or drop that row")
     return found
 

@@ -13,7 +13,7 @@ from typing import Any
 from sdfa.experiment.personalize import Findings
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
-_SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated")
+_SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
 _STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:70em;padding:0 1em}
 table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.25em .7em;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}"""
@@ -31,6 +31,7 @@ def as_csv(found: Findings) -> bytes:
     for cell in found.finals:
         row = found.done[cell.key]
         scores = [row["test"][0], row["test"][-1], row["old"][0], row["old"][-1], row["updated"], row["saturated"]]
+        scores.append(row["rate"])
         writer.writerow([*(getattr(cell, name) for name in _COLUMNS), *scores])
     return file.getvalue().encode()
 

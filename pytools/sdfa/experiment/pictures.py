@@ -50,7 +50,8 @@ def _shift(columns: int) -> Callable[[FloatArray], FloatArray]:
     return change
 
 
-_MADE: dict[str, Callable[[FloatArray], FloatArray]] = {
+# name -> what a changed camera does to pictures [n, height, width, channels]
+CHANGES: dict[str, Callable[[FloatArray], FloatArray]] = {
     "shift": _shift(2), "mirror": lambda x: x[:, :, ::-1], "rot90": lambda x: np.rot90(x, axes=(1, 2)),
     "rot45": _turn(45), "rot-45": _turn(-45), "left": _shift(-2), "upside": lambda x: x[:, ::-1],
     "rot270": lambda x: np.rot90(x, 3, axes=(1, 2)),
@@ -71,8 +72,8 @@ def people(train: Pictures, test: Pictures, change: str, known: Sequence[str], b
     pool = slice(base_n, base_n + _POOL) if len(train[0]) >= base_n + _POOL // 2 else slice(0, _POOL)
     blocks = [(train[0][:base_n], train[1][:base_n], "plain", POOL)]
     for name in (*tuned, *scored):
-        blocks.append((_MADE[name](train[0][pool]), train[1][pool], name, POOL))
-        blocks.append((_MADE[name](test[0][:_SCORED]), test[1][:_SCORED], name, TEST))
+        blocks.append((CHANGES[name](train[0][pool]), train[1][pool], name, POOL))
+        blocks.append((CHANGES[name](test[0][:_SCORED]), test[1][:_SCORED], name, TEST))
     x = np.concatenate([b[0].reshape(len(b[0]), -1) for b in blocks]).astype(np.float32)
     counts = [len(b[0]) for b in blocks]
     labels = np.concatenate([b[1] for b in blocks]).astype(np.int64)

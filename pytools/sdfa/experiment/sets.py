@@ -77,6 +77,11 @@ def _names(values: npt.NDArray[Any]) -> tuple[str, ...]:
     return tuple(str(v) for v in np.unique(values).tolist())
 
 
+def _listed(values: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Names of classes, in the order of their numbers."""
+    return tuple(str(v) for v in values.tolist())
+
+
 def _by_role(person: npt.NDArray[Any], role: npt.NDArray[Any]) -> dict[str, tuple[str, ...]]:
     return {"base": _names(person[role == "base"]), "new": _names(person[role == "new"])}
 
@@ -99,7 +104,7 @@ def _myo(z: Arrays, change: str) -> People:
     changed = x if change == UNCHANGED else features.emg(np.roll(raw, _TURN, axis=2))
     return People(
         x, changed, z["y"][of].astype(np.int64), z["subject"][of], part[of], of,
-        _names(z["classes"]), **_by_role(z["subject"], z["role"]),
+        _listed(z["classes"]), **_by_role(z["subject"], z["role"]),
     )  # fmt: skip
 
 
@@ -111,7 +116,7 @@ def _sisfall(z: Arrays, change: str) -> People:
     x = features.motion(raw)
     return People(
         x, x if change == UNCHANGED else features.motion(turn), z["y"].astype(np.int64), z["subject"],
-        z["phase"].astype(np.int64), _numbered(z["subject"], z["code"], z["trial"]), _names(z["classes"]),
+        z["phase"].astype(np.int64), _numbered(z["subject"], z["code"], z["trial"]), _listed(z["classes"]),
         new=_names(z["subject"][elderly]), base=_names(z["subject"][z["role"] == "base"]),
     )  # fmt: skip
 
@@ -127,7 +132,7 @@ def _arabic(z: Arrays, _: str) -> People:
     x = features.cepstra(z["logmel"])
     speaker = np.char.add("s", np.char.zfill(z["speaker"].astype(str), 2))
     part, y = z["phase"].astype(np.int64), z["y"].astype(np.int64)
-    return People(x, x, y, speaker, part, np.arange(len(x)), _names(z["words"]), **_by_role(speaker, z["role"]))
+    return People(x, x, y, speaker, part, np.arange(len(x)), _listed(z["words"]), **_by_role(speaker, z["role"]))
 
 
 def _gas(z: Arrays, _: str) -> People:
@@ -136,7 +141,7 @@ def _gas(z: Arrays, _: str) -> People:
     batch = np.char.add("batch ", z["batch"].astype(str))
     part = np.where(np.random.default_rng(0).random(len(x)) < 0.5, POOL, TEST)
     return People(
-        x, x, z["y"].astype(np.int64), batch, part, np.arange(len(x)), _names(z["classes"]),
+        x, x, z["y"].astype(np.int64), batch, part, np.arange(len(x)), _listed(z["classes"]),
         new=tuple(n for n in _names(batch) if n not in ("batch 1", "batch 2")), base=("batch 1", "batch 2"),
     )  # fmt: skip
 
@@ -159,7 +164,7 @@ def _wisdm(z: Arrays, _: str) -> People:
                 part[mine[: len(mine) // 2]], part[mine[len(mine) // 2 :]] = POOL, TEST
     new = tuple(name for name, n in rich.items() if n >= _WISDM_CLASSES)[::2]
     base = tuple(name for name in _names(user) if name not in new)
-    return People(x, x, y, user, part, _numbered(user, z["uid"]), _names(z["classes"]), new, base)
+    return People(x, x, y, user, part, _numbered(user, z["uid"]), _listed(z["classes"]), new, base)
 
 
 def _digits(_: Arrays, change: str) -> People:
