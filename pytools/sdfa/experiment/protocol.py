@@ -106,7 +106,7 @@ class Trained:
             calib = self.quantized(self.people.x[self.rows[:: max(1, len(self.rows) // _CALIBRATION)]])
             options = Options(
                 train_last=1 if rule.feedback == "last" else self.settings.learn, feedback=rule.feedback,
-                connections=rule.connections, seed=seed, loss="softmax_ce",
+                connections=rule.connections, seed=seed, loss="softmax_ce", rate=rule.rates[0],
                 calib=calib if rule.feedback == "aligned" else None,
             )  # fmt: skip
             self._images[key] = export_graph(self.graph, "base", options).data
