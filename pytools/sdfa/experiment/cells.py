@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from sdfa.adapt import sample_orders, tail_weight_count
 from sdfa.dense_model import DenseNet, he_net
 from sdfa.device import Classify, Device, Learn, Set, Stage
 from sdfa.errors import SdfaError
-from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters, softmax
+from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters
 from sdfa.graph import Int8Array
 from sdfa.image import rate_q24, tau_q15
 from sdfa.image_reader import read_image
@@ -68,10 +70,12 @@ def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> 
     plan = replace(plan, rate=usable_rate(image, plan.rate))
     judges = [Classify(np.asarray(x, np.int8)) for x, _ in samples.judges]
     stages: list[Stage] = [Set(tau_q15=tau_q15(plan.tau), seed=plan.seed & 0x7FFFFFFF), *judges]
-    x = np.asarray(samples.x, np.int8)
-    for epoch, order in enumerate(sample_orders(len(x), plan.epochs, plan.seed)):
-        stages += [Set(rate_q24=max(1, rate_q24(plan.rate_in(epoch)))), Learn(x[order], samples.y[order])]
-        stages += judges if epoch + 1 in plan.looks else []
+    for first, rows in _stretches(len(samples.y), plan):
+        stages += [
+            Set(rate_q24=max(1, rate_q24(plan.rate_in(first)))),
+            Learn(np.asarray(samples.x[rows], np.int8), samples.y[rows]),
+        ]
+        stages += judges if first + len(rows) // len(samples.y) in plan.looks else []
     session = Device(find_target(target), image).session(stages)
     share = [
         tuple(float(np.mean(c == y)) for c in session.classes[i :: len(judges)])
@@ -81,6 +85,14 @@ def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> 
     total = stats.steps * tail_weight_count(read_image(image))
     done = stats.weights_updated / max(total, 1)
     return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights, plan.rate)
+
+
+def _stretches(n: int, plan: Plan) -> Iterator[tuple[int, IntArray]]:
+    """Epochs that nothing interrupts, as one: (its first epoch, the samples in their order)."""
+    orders = sample_orders(n, plan.epochs, plan.seed)
+    ends = range(1, plan.epochs + 1) if plan.decay else sorted({*plan.looks, plan.epochs})
+    for first, end in itertools.pairwise((0, *ends)):
+        yield first, np.concatenate(orders[first:end])
 
 
 def usable_rate(image: bytes, rate: float) -> float:
@@ -119,7 +131,8 @@ def _below(net: DenseNet, learn: int, x: FloatArray) -> FloatArray:
 def sgd_step(net: DenseNet, x: FloatArray, label: int, rate: np.float32) -> None:
     """One sample; all errors from the old weights, then all updates, in place."""
     outs = net.forward(x)
-    delta = softmax(outs[-1])
+    delta = np.exp(outs[-1] - outs[-1].max())
+    delta /= delta.sum()
     delta[label] -= 1
     for i in reversed(range(len(outs))):
         below = outs[i - 1] if i else x
