@@ -172,15 +172,15 @@ def test_the_best_look_is_chosen_and_edges_are_told() -> None:
     """Two cells of two rates each, looked at after 1 and 3 epochs; the mean decides."""
     settings = Settings(epochs=(1, 3))
     rule = RULES["last"]
-    cells = [Cell("tune", "all.0", "a", 5, s, "last", rate, 3) for s in (1, 2) for rate in (0.004, 0.128)]
+    cells = [Cell("tune", "all.0", "a", 5, s, "last", rate, 3) for s in (1, 2) for rate in (0.016, 0.128)]
     scores = {
-        (1, 0.004): [0.2, 0.5, 0.6],
-        (2, 0.004): [0.2, 0.5, 0.8],
+        (1, 0.016): [0.2, 0.5, 0.6],
+        (2, 0.016): [0.2, 0.5, 0.8],
         (1, 0.128): [0.2, 0.9, 0.1],
         (2, 0.128): [0.2, 0.3, 0.1],
     }
     table = {cell.key: {"test": scores[cell.seed, cell.rate]} for cell in cells}
-    assert choose(rule, cells, table, settings) == Choice(0.004, 3, (0.6 + 0.8) / 2, "most epochs")
+    assert choose(rule, cells, table, settings) == Choice(0.016, 3, (0.6 + 0.8) / 2, "most epochs")
     for cell in cells:
         if cell.rate == 0.128:
             table[cell.key]["test"] = [0.2, 0.9, 0.1]

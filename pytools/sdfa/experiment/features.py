@@ -62,3 +62,19 @@ def windows_of(signal: npt.NDArray[Any], length: int, step: int) -> npt.NDArray[
     """[time, channels] -> [n, length, channels], a window every `step` samples."""
     view = np.lib.stride_tricks.sliding_window_view(signal, length, axis=0)[::step]
     return np.swapaxes(view, 1, 2)
+
+
+def mel_energies(
+    sound: FloatArray, rate: int, frame: int, step: int, bands: int, limits: tuple[float, float]
+) -> FloatArray:
+    """[frames, bands]: power spectra of Hann-weighted frames under triangles spread evenly over the mel scale
+    (O'Shaughnessy 1987) between two frequencies in Hz."""
+    mel = np.linspace(*(2595 * np.log10(1 + f / 700) for f in limits), bands + 2)
+    edges = 700 * (10 ** (mel / 2595) - 1)
+    f = np.fft.rfftfreq(frame, 1 / rate)
+    rise = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    fall = (edges[2:, None] - f) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0, np.minimum(rise, fall))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
+    power = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(sound, frame)[::step] * window, axis=1)) ** 2
+    return np.asarray(power @ triangles.T, np.float32)
