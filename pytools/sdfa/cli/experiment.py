@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sdfa.cli.base import JsonOpt, TargetOpt, app, console, emit, progress
+from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_folder, check_outputs, write_whole
 
 experiment = typer.Typer(
@@ -76,6 +77,40 @@ def personalize(
     result = summarize(question, known, found, about)
     paths = _write(result, found, out)
     emit(result, json_to, lambda: None if quiet else _show(result, paths))
+
+
+@experiment.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift or fsdd.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", metavar="PLACE", help="A folder or address with the same files.")
+    ] = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Get a public data set from where its owners publish it, check it, and bring it into the form for experiments.
+
+    Example: [cyan]pytools experiment fetch mnist -o data[/cyan]
+    """
+    from sdfa.experiment import fetch as source
+    from sdfa.experiment.sets import data_folder
+
+    check_outputs([], [], json_to)
+    folder = data_folder() if out is None else out
+    if not folder.is_dir():
+        raise SdfaError(f"there is no folder {folder}: make it first")
+    with progress.status(f"fetching {name}") as status:
+        path = source.fetch(name, folder, base, lambda place: status.update(f"fetching {place}"))
+    origin = source.ORIGINS[name]
+    result = {
+        "file": str(path),
+        "from": list(origin.files),
+        "sha256_of_samples": origin.digest,
+        "licence": origin.licence,
+    }
+    emit(result, json_to, lambda: console.print(f"Wrote {path}. Licence: {origin.licence}.", soft_wrap=True))
 
 
 @contextlib.contextmanager

@@ -69,7 +69,8 @@ def mel_energies(
 ) -> FloatArray:
     """[frames, bands]: power spectra of Hann-weighted frames under triangles spread evenly over the mel scale
     (O'Shaughnessy 1987) between two frequencies in Hz."""
-    mel = np.linspace(*(2595 * np.log10(1 + f / 700) for f in limits), bands + 2)
+    low, high = (2595 * float(np.log10(1 + f / 700)) for f in limits)
+    mel = np.linspace(low, high, bands + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     f = np.fft.rfftfreq(frame, 1 / rate)
     rise = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]

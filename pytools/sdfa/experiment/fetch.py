@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from sdfa.errors import SdfaError
 from sdfa.experiment import features
+from sdfa.files import read_bytes, write_whole
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -73,9 +74,7 @@ def fetch(name: str, folder: Path, base: str | None, tick: Callable[[str], None]
         raise SdfaError(f"{name}: the samples are not those that this tool knows (SHA-256 differs): nothing written")
     path = folder / f"{name}.npz"
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    from sdfa.files import write_whole
-
+    np.savez_compressed(file, **arrays)
     write_whole(path, file.getvalue())
     return path
 
@@ -83,8 +82,6 @@ def fetch(name: str, folder: Path, base: str | None, tick: Callable[[str], None]
 def _get(place: str) -> bytes:
     """The bytes at an address, or of a local file."""
     if "://" not in place:
-        from sdfa.files import read_bytes
-
         return read_bytes(Path(place), "the file of the data set")
     if not place.startswith(("http://", "https://")):
         raise SdfaError(f"{place}: only http and https addresses, or a folder")
@@ -115,9 +112,7 @@ def idx(packed: bytes) -> npt.NDArray[np.uint8]:
 
 
 _IDX_NAMES = ("X_train", "y_train", "X_test", "y_test")
-_IDX_FILES = (
-    "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
-)  # fmt: skip
+_IDX_FILES = tuple(f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
 
 
 def _from_idx(contents: Sequence[bytes]) -> Arrays:
@@ -171,8 +166,8 @@ def _from_fsdd(contents: Sequence[bytes]) -> Arrays:
         "wav": np.concatenate(waves), "wav_len": np.array([len(w) for w in waves], np.int32),
         "logmel": np.stack([_logmel(w) for w in waves]), "y": np.array([int(p[0]) for p in parts], np.uint8),
         "speaker": np.array([p[1] for p in parts]), "idx": np.array([int(p[2]) for p in parts], np.uint8),
-        "sample_rate": np.int64(_RATE), "logmel_scale": np.float64(1 / _LOGMEL[0]),
-        "logmel_zero_point": np.int64(_LOGMEL[1]),
+        "sample_rate": np.array(_RATE), "logmel_scale": np.array(1 / _LOGMEL[0]),
+        "logmel_zero_point": np.array(_LOGMEL[1]),
     }  # fmt: skip
 
 
@@ -191,7 +186,7 @@ def _logmel(sound: npt.NDArray[np.int16]) -> npt.NDArray[np.int8]:
     second[at : at + len(middle)] = middle / np.float32(32768)
     energies = features.mel_energies(second, _RATE, _FRAME, _STEP, _BANDS, (60.0, 3800.0))
     scale, zero = _LOGMEL
-    return np.clip(np.rint(np.log(energies + 1e-6) * scale) + zero, -128, 127).astype(np.int8)
+    return np.asarray(np.clip(np.rint(np.log(energies + 1e-6) * scale) + zero, -128, 127), np.int8)
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -201,16 +196,31 @@ _FSDD = "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/zip/re
 
 ORIGINS: dict[str, Origin] = {
     "mnist": Origin(
-        tuple(_MNIST + name for name in _IDX_FILES), _from_idx, _IDX_NAMES,
-        "a9dd7b11abd6b5795be93dd3bdb31d6e0bd991830fa27c203bdf7f2c340b2798", "LeCun and Cortes; commonly given as CC BY-SA 3.0",
+        tuple(_MNIST + name for name in _IDX_FILES),
+        _from_idx,
+        _IDX_NAMES,
+        "a9dd7b11abd6b5795be93dd3bdb31d6e0bd991830fa27c203bdf7f2c340b2798",
+        "LeCun and Cortes; commonly given as CC BY-SA 3.0",
     ),
     "fashion_mnist": Origin(
-        tuple(_FASHION + name for name in _IDX_FILES), _from_idx, _IDX_NAMES,
-        "c0cedbf7fe44b55c67be512a0551cab0ecbc01237da40e1485cae2cedaad88ac", "MIT (Zalando)",
+        tuple(_FASHION + name for name in _IDX_FILES),
+        _from_idx,
+        _IDX_NAMES,
+        "c0cedbf7fe44b55c67be512a0551cab0ecbc01237da40e1485cae2cedaad88ac",
+        "MIT (Zalando)",
     ),
     "gas_drift": Origin(
-        (_GAS,), _from_gas, ("X", "y", "batch", "conc_ppmv", "classes"),
-        "b4ae76f95e1888ded20805c5488706dbbd5fc61a88d67ca12043427b2fb30b62", "UCI Machine Learning Repository: research only, no commercial use",
+        (_GAS,),
+        _from_gas,
+        ("X", "y", "batch", "conc_ppmv", "classes"),
+        "b4ae76f95e1888ded20805c5488706dbbd5fc61a88d67ca12043427b2fb30b62",
+        "UCI Machine Learning Repository: research only, no commercial use",
     ),
-    "fsdd": Origin((_FSDD,), _from_fsdd, ("wav", "wav_len", "y", "speaker", "idx"), "e456d06b38f646111cb6e8552f3b2af7bf0733072ad154fd2c0ba37f595b7fd2", "CC BY-SA 4.0"),
-}  # fmt: skip
+    "fsdd": Origin(
+        (_FSDD,),
+        _from_fsdd,
+        ("wav", "wav_len", "y", "speaker", "idx"),
+        "e456d06b38f646111cb6e8552f3b2af7bf0733072ad154fd2c0ba37f595b7fd2",
+        "CC BY-SA 4.0",
+    ),
+}
