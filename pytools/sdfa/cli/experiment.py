@@ -39,6 +39,9 @@ def personalize(
     threshold: Annotated[
         float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped.", min=0.0, max=0.99)
     ] = 1 / 128,
+    headroom: Annotated[
+        float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
+    ] = 1.25,
     decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False,
     target: TargetOpt = "host",
@@ -67,7 +70,7 @@ def personalize(
     check_folder(out)
     question, known, about = ask(
         data, change=change, samples=samples, seeds=seeds, rules=rules, people=people, learn=train_last, tau=threshold,
-        decay=decay, quick=quick, target=target,
+        decay=decay, headroom=headroom, quick=quick, target=target,
     )  # fmt: skip
     check_question(question, known)
     journal = Journal(out, question.described(known))

@@ -38,8 +38,9 @@ class Question:
 
     def described(self, people: People) -> dict[str, Any]:
         """All that a cell's values depend on beside its key."""
+        shared = {name: value for name, value in asdict(self.settings).items() if name != "tune_seeds"}
         return {
-            "sdfa": __version__, "data": self.data, "change": self.change, "settings": asdict(self.settings),
+            "sdfa": __version__, "data": self.data, "change": self.change, "settings": shared,
             "samples": len(people.y),
             "features": people.x.shape[1], "classes": list(people.classes), "base": list(people.base),
             "tune": list(people.tune),

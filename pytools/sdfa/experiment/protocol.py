@@ -43,7 +43,7 @@ class Settings:
     headroom: float = 1.25
     target: str = "host"
     epochs: tuple[int, ...] = LOOKS
-    tune_seeds: int = 1
+    tune_seeds: int = 3
     base_seed: int = 1
     standardize: bool = True
 

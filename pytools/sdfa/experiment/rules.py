@@ -21,7 +21,7 @@ class Rule:
     runs: str
     feedback: str = ""
     connections: int | None = None
-    rates: tuple[float, ...] = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+    rates: tuple[float, ...] = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 
     @property
     def random(self) -> bool:
