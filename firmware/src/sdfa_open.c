@@ -121,6 +121,7 @@ static int check_ops(const struct sdfa *s) {
 }
 
 static void bind(struct sdfa *s, const struct sdfa_header *h, const struct section *t) {
+    s->image = h;
     s->data = t[DATA].at;
     s->data_len = t[DATA].len;
     s->ops = t[OPS].at;

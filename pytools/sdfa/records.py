@@ -84,7 +84,7 @@ LAYER = np.dtype(
 RATIO = np.dtype([("mant", "<u2"), ("exp", "<i2")])
 LEARNED = np.dtype([("steps", "<u4"), ("random", "<u4"), ("rate_q24", "<u4"), ("tau_q15", "<u2"), ("reserved", "<u2")])
 
-STATE_LEN = 144
+STATE_LEN = 152
 """sizeof(struct sdfa) on a 32-bit core; a test compiles it."""
 
 LOSSES = ("softmax_ce", "mse")

@@ -10,7 +10,7 @@ from pathlib import Path
 from sdfa.bundle import firmware_dir
 from sdfa.errors import SdfaError
 
-_ENTRY = re.compile(r'X\((\w+),\s*(-?\d+),\s*"([^"]*)"\)')
+_ENTRY = re.compile(r'X\((\w+),\s*(-?\d+),\s*(?:"([^"]*)"|[^"()]*)\)')
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ def request_code(name: str) -> int:
 def error_value(name: str) -> int:
     """Value of an error of sdfa.h, by its name ("ARENA")."""
     return {entry.name: entry.value for entry in _runtime("SDFA_ERRORS")}[name]
+
+
+def link_request(name: str) -> int:
+    """Code of a request of the device link, by its name ("HELLO")."""
+    header = firmware_dir() / "src" / "sdfa_link.h"
+    return {entry.name: entry.value for entry in read_list(header, "SDFA_REQUESTS")}[name]
 
 
 def section_names() -> tuple[str, ...]:

@@ -1,0 +1,79 @@
+/* The device link (SPEC.md 6): a net that is run, taught, saved and read over any byte stream.
+ *
+ *   static struct sdfa_link link = {.net = &net, .flash = &flash, .board = "nucleo_f446re"};
+ *   for (;;) {
+ *       uint32_t n = sdfa_link_take(&link, uart_get());
+ *       uart_put(link.wire, n);                                  what is to be sent, if n > 0
+ *       n = sdfa_link_work(&link);                               a slow request: after its "busy" has gone out
+ *       uart_put(link.wire, n);
+ *   }
+ *
+ * No I/O of its own. A damaged frame is as if it had not come; a repeated request gets the same reply again and is not
+ * carried out twice.
+ */
+#ifndef SDFA_LINK_H
+#define SDFA_LINK_H
+
+#include "sdfa_frame.h"
+#include "sdfa_store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SDFA_LINK_VERSION 1
+#define SDFA_LINK_DATA    128 /* bytes of image, weights, input or output in one frame */
+
+/* Requests: X(name, value, slow, least bytes of arguments, most). */
+#define SDFA_REQUESTS(X)                                                                                               \
+    X(HELLO, 1, 0, 4, 4)                                                                                               \
+    X(INPUT, 2, 0, 5, 4 + SDFA_LINK_DATA)                                                                              \
+    X(RUN, 3, 0, 0, 0)                                                                                                 \
+    X(READ, 4, 0, 6, 6)                                                                                                \
+    X(LEARN, 5, 0, 12, 12)                                                                                             \
+    X(LEARN_TARGET, 6, 0, 10, 8 + SDFA_LINK_DATA)                                                                      \
+    X(STATS, 7, 0, 0, 0)                                                                                               \
+    X(SET, 8, 0, 16, 16)                                                                                               \
+    X(STORED, 9, 1, 0, 0)                                                                                              \
+    X(SAVE, 10, 1, 4, 4)                                                                                               \
+    X(LOAD, 11, 1, 4, 4)                                                                                               \
+    X(RESET, 12, 0, 4, 4)                                                                                              \
+    X(FORGET, 13, 1, 4, 4)                                                                                             \
+    X(FORMAT, 14, 1, 4, 4)
+
+#define SDFA_LINK_BUSY 1 /* status of a reply: the work goes on, another reply follows */
+
+enum sdfa_request {
+#define SDFA_X(name, value, slow, least, most) SDFA_REQUEST_##name = (value),
+    SDFA_REQUESTS(SDFA_X)
+#undef SDFA_X
+};
+
+/* What READ reads. */
+enum sdfa_block { SDFA_BLOCK_OUTPUT = 0, SDFA_BLOCK_TAIL = 1, SDFA_BLOCK_IMAGE = 2 };
+
+struct sdfa_link {
+    struct sdfa *net;               /* opened */
+    const struct sdfa_flash *flash; /* NULL: nothing is saved */
+    const char *board;              /* at most 24 characters */
+    uint8_t wire[SDFA_FRAME_WIRE_MAX];
+    /* private */
+    struct sdfa_frame in;
+    uint8_t reply[SDFA_FRAME_BODY_MAX];
+    uint32_t request_crc; /* of the request that `reply` answers */
+    uint32_t session;     /* what the last HELLO said; 0 after a start */
+    uint16_t len;         /* of the request in `in`, while its work is to be done */
+    uint8_t reply_len;    /* 0: no request has been answered */
+};
+
+/* Takes the next byte. Returns how many bytes of wire are to be sent. */
+uint32_t sdfa_link_take(struct sdfa_link *l, uint8_t byte);
+
+/* Does the slow work of the last request, if there is any. Returns how many bytes of wire are to be sent. */
+uint32_t sdfa_link_work(struct sdfa_link *l);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
