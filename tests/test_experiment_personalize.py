@@ -76,6 +76,8 @@ def test_the_files_say_the_same(digits: tuple[Path, dict[str, Any]]) -> None:
     assert len(rows) == 2 * 4
     mine = [float(r["after"]) for r in rows if r["rule"] == "last"]
     assert np.mean(mine) == pytest.approx(result["k"]["5"]["rules"]["last"]["after"])
+    fragment = (out / "results.md").read_text()
+    assert all(f"| {name} | " in fragment for name in RULES_OF_THE_TEST.split(","))
     assert (out / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 

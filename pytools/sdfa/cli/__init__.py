@@ -12,10 +12,25 @@ from sdfa.cli.base import app
 from sdfa.cli.experiment import experiment
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
+from sdfa.cli.people import fetch, personalize
 from sdfa.cli.untrained import init
 from sdfa.errors import SdfaError, printable
 
-__all__ = ["bench", "check", "demo", "experiment", "export", "init", "inspect", "learn", "main", "merge", "run"]
+__all__ = [
+    "bench",
+    "check",
+    "demo",
+    "experiment",
+    "export",
+    "fetch",
+    "init",
+    "inspect",
+    "learn",
+    "main",
+    "merge",
+    "personalize",
+    "run",
+]
 
 STOPPED = 130
 """Exit code after ctrl-C, as shells have it."""

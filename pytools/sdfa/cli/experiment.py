@@ -1,170 +1,30 @@
-"""Experiments over people: pytools experiment ..."""
+"""Commands of the group `pytools experiment`."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Annotated, Any
+from contextlib import contextmanager
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from sdfa.cli.base import JsonOpt, TargetOpt, app, console, emit, progress
-from sdfa.errors import SdfaError
-from sdfa.files import STDOUT, check_folder, check_outputs, write_whole
+from sdfa.cli.base import app, progress
 
 experiment = typer.Typer(
-    help="Experiments: how well a device learns from people that its factory model has never seen.",
-    no_args_is_help=True,
-)
+    add_completion=False, rich_markup_mode="rich", no_args_is_help=True,
+    help="Experiments that take minutes to hours: resumable, with tables and pictures.",
+)  # fmt: skip
 app.add_typer(experiment, name="experiment")
 
 
-@experiment.command()
-def personalize(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="digits, the name of a set in $SDFA_DATA, or your .csv or .npz file.")
-    ],
-    out: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Results; what is there already is kept.")],
-    change: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What happened to the sensor of new people (by set).")
-    ] = None,
-    samples: Annotated[str, typer.Option(metavar="K,...", help="Samples per class to learn from.")] = "5",
-    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of these samples per person.", min=1)] = 3,
-    rules: Annotated[str, typer.Option(metavar="A,B,...", help="Rules to compare (default: all).")] = "",
-    people: Annotated[str, typer.Option(metavar="A,B,...", help="New people to meet (default: all).")] = "",
-    train_last: Annotated[int, typer.Option(metavar="N", help="Dense layers that learn.", min=1, max=3)] = 2,
-    threshold: Annotated[
-        float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped.", min=0.0, max=0.99)
-    ] = 1 / 128,
-    headroom: Annotated[
-        float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
-    ] = 1.25,
-    decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False,
-    target: TargetOpt = "host",
-    jobs: Annotated[int, typer.Option(metavar="N", help="Processes at once.", min=1, max=1024)] = 1,
-    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler: tcp://host:8786.")] = None,
-    json_to: JsonOpt = None,
-) -> None:
-    """Compare learning rules on people whom the base model has never seen.
+@contextmanager
+def tracking() -> Iterator[Callable[[str, int], Callable[[], None]]]:
+    """A bar on stderr for each stage: (what is done, how many steps) -> to be called after each step."""
+    from rich.progress import Progress
 
-    Each rule learns at its own best rate and epochs, chosen on base people. Writes results.json, cells.csv,
-    accuracy.png and report.html; run it again to go on after a stop.
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
 
-    Example: [cyan]pytools experiment personalize digits --quick --seeds 1 -o build/people[/cyan]
-    """
-    from sdfa.experiment.engine import Journal, need_joblib
-    from sdfa.experiment.personalize import check_question, explore
-    from sdfa.experiment.question import ask
-    from sdfa.experiment.summary import summarize
-    from sdfa.plots import need_matplotlib
-    from sdfa.targets import find_target
-
-    find_target(target)
-    need_joblib(jobs, dask)
-    need_matplotlib()
-    check_outputs([], [], json_to)
-    check_folder(out)
-    question, known, about = ask(
-        data, change=change, samples=samples, seeds=seeds, rules=rules, people=people, learn=train_last, tau=threshold,
-        decay=decay, headroom=headroom, quick=quick, target=target,
-    )  # fmt: skip
-    check_question(question, known)
-    journal = Journal(out, question.described(known))
-    quiet = json_to is not None and str(json_to) == STDOUT
-    with _bars() as track:
-        found = explore(question, known, journal, jobs, dask, track)
-    result = summarize(question, known, found, about)
-    paths = _write(result, found, out)
-    emit(result, json_to, lambda: None if quiet else _show(result, paths))
-
-
-@experiment.command()
-def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift or fsdd.")],
-    out: Annotated[
-        Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option("--from", metavar="PLACE", help="A folder or address with the same files.")
-    ] = None,
-    json_to: JsonOpt = None,
-) -> None:
-    """Get a public data set from where its owners publish it, check it, and bring it into the form for experiments.
-
-    Example: [cyan]pytools experiment fetch mnist -o data[/cyan]
-    """
-    from sdfa.experiment import fetch as source
-    from sdfa.experiment.sets import data_folder
-
-    check_outputs([], [], json_to)
-    folder = data_folder() if out is None else out
-    if not folder.is_dir():
-        raise SdfaError(f"there is no folder {folder}: make it first")
-    with progress.status(f"fetching {name}") as status:
-        path = source.fetch(name, folder, base, lambda place: status.update(f"fetching {place}"))
-    origin = source.ORIGINS[name]
-    result = {
-        "file": str(path),
-        "from": list(origin.files),
-        "sha256_of_samples": origin.digest,
-        "licence": origin.licence,
-    }
-    emit(result, json_to, lambda: console.print(f"Wrote {path}. Licence: {origin.licence}.", soft_wrap=True))
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Callable[[str, int], Callable[[], None]]]:
-    """Progress bars on a terminal, nothing elsewhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=progress, transient=True, disable=not progress.is_terminal) as bars:
-
-        def track(what: str, n: int) -> Callable[[], None]:
-            task = bars.add_task(what, total=n)
-            return lambda: bars.advance(task)
+        def track(what: str, steps: int) -> Callable[[], None]:
+            task = bar.add_task(what, total=steps)
+            return lambda: bar.advance(task)
 
         yield track
-
-
-def _write(result: dict[str, Any], found: Any, out: Path) -> list[Path]:
-    import json
-
-    from sdfa.experiment.page import as_csv, as_html
-    from sdfa.plots import people_bars
-
-    panels = {
-        f"{k} per class": {name: row["by_person"] for name, row in part["rules"].items()}
-        for k, part in result["k"].items()
-    }
-    png = people_bars(panels, f"{result['data']}, change {result['change']}, on {result['target']}")
-    files = {
-        "results.json": f"{json.dumps(result, indent=1)}\n".encode(), "cells.csv": as_csv(found), "accuracy.png": png,
-        "report.html": as_html(result, png),
-    }  # fmt: skip
-    for name, content in files.items():
-        write_whole(out / name, content)
-    return [out / name for name in files]
-
-
-_SHOWN = ("rule", "before", "after", "worst", "minus float bp", "minus last", "forgotten")
-
-
-def _show(result: dict[str, Any], paths: list[Path]) -> None:
-    from sdfa.experiment.page import HEADINGS, about, rows_of
-
-    console.print(about(result))
-    places = [HEADINGS.index(name) for name in _SHOWN]
-    for k in result["k"]:
-        table = Table(*_SHOWN, title=f"{k} samples per class")
-        for row in rows_of(result, k):
-            table.add_row(*(row[place] for place in places))
-        console.print(table)
-    console.print(f"Wrote {', '.join(map(str, paths))}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The results of an experiment as CSV and as one HTML page that needs nothing beside it."""
+"""The results of an experiment as CSV, as Markdown, and as one HTML page that needs nothing beside it."""
 
 from __future__ import annotations
 
@@ -82,6 +82,19 @@ def _table(rows: Iterable[list[str]]) -> str:
     head = "".join(f"<th>{html.escape(h)}</th>" for h in HEADINGS)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def as_markdown(result: dict[str, Any]) -> bytes:
+    """A part of the results page: headings from ### on."""
+    lines = [f"### {result['data']}, change: {result['change']}", "", f"{about(result)}", ""]
+    for k in result["k"]:
+        lines += [f"{k} samples per class:", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+        lines += [*map(_line, rows_of(result, k)), ""]
+    return ("\n".join([*lines, "![accuracy by rule](accuracy.png)", "", LEGEND]) + "\n").encode()
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def about(result: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ class Settings:
 
     training: Training = field(default_factory=Training)
     learn: int = 2
-    tau: float = 1 / 128
+    tau: float = 1 / 512
     decay: bool = False
     headroom: float = 1.25
     target: str = "host"
@@ -106,8 +106,7 @@ class Trained:
             calib = self.quantized(self.people.x[self.rows[:: max(1, len(self.rows) // _CALIBRATION)]])
             options = Options(
                 train_last=1 if rule.feedback == "last" else self.settings.learn, feedback=rule.feedback,
-                connections=rule.connections, seed=seed, loss="softmax_ce", rate=rule.rates[0],
-                calib=calib if rule.feedback == "aligned" else None,
+                connections=rule.connections, seed=seed, loss="softmax_ce", rate=rule.rates[0], calib=calib,
             )  # fmt: skip
             self._images[key] = export_graph(self.graph, "base", options).data
         return self._images[key]

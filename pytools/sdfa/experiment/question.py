@@ -20,12 +20,12 @@ _OWN_TRAINING = Training(hidden=(64, 32), epochs=40)
 
 def ask(
     data: str, *, change: str | None, samples: str, seeds: int, rules: str, people: str, learn: int, tau: float,
-    headroom: float, decay: bool, quick: bool, target: str,
+    headroom: float, tune_draws: int, decay: bool, quick: bool, target: str,
 ) -> tuple[Question, People, str]:  # fmt: skip
     """(the question, its people, what a sample is). SdfaError for what cannot be understood or read."""
     ks = _counts(samples)
     chosen = tuple(find_rules(rules or ",".join(RULES)))
-    settings = Settings(learn=learn, tau=tau, headroom=headroom, decay=decay, target=target)
+    settings = Settings(learn=learn, tau=tau, headroom=headroom, tune_seeds=tune_draws, decay=decay, target=target)
     if data in SETS:
         known = SETS[data]
         change = change or known.changes[0]
