@@ -39,8 +39,15 @@ def test_new_people_never_take_part_in_tuning() -> None:
                 assert not set(fold.base) & set(fold.new)
 
 
+def test_who_has_too_little_is_not_tuned_on() -> None:
+    people = crowd(["a", "b", "c", "d"])
+    people.part[people.rows(("c",))] = POOL
+    fold = folds_of(replace(people, base=("b", "c", "d"), new=("a",)))["all"]
+    assert fold.tuning == ((("b", "c"), ("d",)), (("c", "d"), ("b",)))
+
+
 def test_a_single_base_person_is_refused() -> None:
-    with pytest.raises(SdfaError, match="second one"):
+    with pytest.raises(SdfaError, match="two base people"):
         folds_of(replace(crowd(["a", "b", "c"]), base=("a",), new=("b",)))
 
 

@@ -20,7 +20,7 @@ import pytest
 from sdfa.experiment.people import POOL, TEST, folds_of
 from sdfa.experiment.protocol import Cell, Choice, Settings, choose
 from sdfa.experiment.rules import RULES, find_rules
-from sdfa.experiment.sets import load_set
+from sdfa.experiment.sets import SETS, load_set
 from sdfa.experiment.summary import below_start
 from tests.clikit import Cli, done, one_line, tree
 
@@ -229,3 +229,8 @@ def test_public_sets(
             assert len(test)
             mixed = set(people.recording[pool]) & set(people.recording[test])
             assert not mixed or name in CUT_INSIDE_RECORDINGS
+
+
+def test_help_names_every_set(pytools: Cli) -> None:
+    out = done(pytools("experiment", "personalize", "--help")).out
+    assert all(name in out for name in SETS)

@@ -45,8 +45,9 @@ def personalize(
 ) -> None:
     """Compare learning rules on people whom the base model has never seen.
 
-    Each rule learns at its own best rate and epochs, chosen on base people. Writes report.html, results.json and .md,
-    cells.csv and accuracy.png; run it again to go on after a stop.
+    Each rule learns at its own best rate and epochs, chosen on base people. Writes report.html and its parts; run it
+    again to go on after a stop. Sets that may lie in $SDFA_DATA: myo_emg, sisfall_har, fsdd, arabic_commands,
+    gas_drift, wisdm_v11_features, mnist, fashion_mnist, cifar10_small. Your own .csv: features, label, person.
 
     Example: [cyan]pytools experiment personalize digits --quick --seeds 1 -o build/people[/cyan]
     """

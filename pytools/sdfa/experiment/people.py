@@ -68,13 +68,23 @@ def _fold(people: People, base: tuple[str, ...], new: tuple[str, ...]) -> Fold:
     """Many base people: some of them, spread evenly, are tuned on. Few: each half is tuned on with the other's net."""
     if people.tune:
         return Fold(base, new, ((base, people.tune),))
-    if len(base) < 2:
-        raise SdfaError("one base person alone: choosing a learning rate needs a second one that is treated as new")
-    if len(base) >= _MANY:
-        met = tuple(base[i * len(base) // _TUNE_PEOPLE] for i in range(_TUNE_PEOPLE))
-        return Fold(base, new, ((tuple(p for p in base if p not in met), met),))
-    halves = (base[::2], base[1::2])
-    return Fold(base, new, ((halves[0], halves[1]), (halves[1], halves[0])))
+    able = tuple(person for person in base if can_be_met(people, person))
+    if len(able) < 2:
+        raise SdfaError(
+            "choosing a learning rate needs two base people, beside the new one, each with two samples of two classes"
+        )
+    groups: tuple[tuple[str, ...], ...]
+    if len(able) >= _MANY:
+        groups = (tuple(able[i * len(able) // _TUNE_PEOPLE] for i in range(_TUNE_PEOPLE)),)
+    else:
+        groups = (able[1::2], able[::2])
+    return Fold(base, new, tuple((tuple(p for p in base if p not in met), met) for met in groups))
+
+
+def can_be_met(people: People, person: str) -> bool:
+    """Whether at least two classes can be both learned and scored."""
+    pool, test = (set(people.y[people.rows((person,), part)].tolist()) for part in (POOL, TEST))
+    return len(pool & test) >= 2
 
 
 def old_test_rows(people: People, base: tuple[str, ...]) -> IntArray:
