@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -96,19 +97,19 @@ class Trained:
         return export_graph(self.graph, "base", Options(train_last=0)).image
 
     @functools.cached_property
-    def _images(self) -> dict[tuple[str, int | None, int], bytes]:
+    def _images(self) -> dict[tuple[Any, ...], bytes]:
         return {}
 
     def image(self, rule: Rule, seed: int) -> bytes:
         """The image that learns by this rule."""
-        key = (rule.feedback, rule.connections, seed if rule.random else 0)
+        key = (rule.feedback, rule.connections, rule.more, seed if rule.random else 0)
         if key not in self._images:
             calib = self.quantized(self.people.x[self.rows[:: max(1, len(self.rows) // _CALIBRATION)]])
             options = Options(
                 train_last=1 if rule.feedback == "last" else self.settings.learn, feedback=rule.feedback,
                 connections=rule.connections, seed=seed, loss="softmax_ce", rate=rule.rates[0], calib=calib,
             )  # fmt: skip
-            self._images[key] = export_graph(self.graph, "base", options).data
+            self._images[key] = export_graph(self.graph, "base", replace(options, **dict(rule.more))).data
         return self._images[key]
 
 

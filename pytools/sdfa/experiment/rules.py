@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sdfa.errors import SdfaError
 
@@ -12,7 +13,8 @@ NONE, DEVICE, FLOAT, SCRATCH = "none", "device", "float", "scratch"
 @dataclass(frozen=True)
 class Rule:
     """runs: NONE; DEVICE, the C runtime in int8; FLOAT, back-propagation in float32 through the same layers; SCRATCH,
-    float32 too, all layers, from random weights. feedback, connections: as pytools export takes them.
+    float32 too, all layers, from random weights. feedback, connections: as pytools export takes
+    them; more: further sdfa.export.Options, as (name, value).
 
     rates: the grid that the learning rate is chosen from.
     """
@@ -21,6 +23,7 @@ class Rule:
     runs: str
     feedback: str = ""
     connections: int | None = None
+    more: tuple[tuple[str, Any], ...] = ()
     rates: tuple[float, ...] = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 
     @property
