@@ -30,8 +30,8 @@ def personalize(
     people: Annotated[str, typer.Option(metavar="A,B,...", help="New people to meet (default: all).")] = "",
     train_last: Annotated[int, typer.Option(metavar="N", help="Dense layers that learn.", min=1, max=3)] = 2,
     threshold: Annotated[
-        float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped.", min=0.0, max=0.99)
-    ] = 1 / 512,
+        float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
+    ] = 0.0,
     headroom: Annotated[
         float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
     ] = 1.25,

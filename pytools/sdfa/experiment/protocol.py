@@ -35,11 +35,12 @@ _TUNE_SEED = 1000
 @dataclass(frozen=True)
 class Settings:
     """What all cells share. learn: dense layers that learn. epochs: that may be chosen. tune_seeds: draws per tuned
-    person. tau: error threshold on the device; decay: the rate falls linearly to 0."""
+    person. tau: error threshold on the device (with few
+    samples their errors soon fall below any, and what is left to learn counts); decay: the rate falls linearly to 0."""
 
     training: Training = field(default_factory=Training)
     learn: int = 2
-    tau: float = 1 / 512
+    tau: float = 0.0
     decay: bool = False
     headroom: float = 1.25
     target: str = "host"
