@@ -101,7 +101,7 @@ def about(result: dict[str, Any]) -> str:
     """What was asked, in two sentences."""
     settings, people = result["settings"], result["people"]
     return (
-        f"{result['about']}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
+        f"{result['about'][:1].upper()}{result['about'][1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
         f"{len(result['classes'])} classes; the last {settings['learn']} dense layers learn in int8 on "
         f"{result['target']}, error threshold {settings['tau']:g}."
     )

@@ -34,9 +34,11 @@ _TUNE_SEED = 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """What all cells share. learn: dense layers that learn. epochs: that may be chosen. tune_seeds: draws per tuned
-    person. tau: error threshold on the device (with few
-    samples their errors soon fall below any, and what is left to learn counts); decay: the rate falls linearly to 0."""
+    """What all cells share. learn: dense layers that learn. epochs: that may be chosen. decay: the rate falls linearly
+    to 0. tune_seeds: draws per tuned person. headroom: as of dense_model.Scaling.
+
+    tau: error threshold on the device. The errors of few samples soon fall below any, and what they still teach counts.
+    """
 
     training: Training = field(default_factory=Training)
     learn: int = 2

@@ -13,9 +13,9 @@ NONE, DEVICE, FLOAT, SCRATCH = "none", "device", "float", "scratch"
 @dataclass(frozen=True)
 class Rule:
     """runs: NONE; DEVICE, the C runtime in int8; FLOAT, back-propagation in float32 through the same layers; SCRATCH,
-    float32 too, all layers, from random weights. feedback, connections: as pytools export takes
-    them; more: further sdfa.export.Options, as (name, value).
+    float32 too, all layers, from random weights.
 
+    feedback, connections: as pytools export takes them. more: further sdfa.export.Options, as (name, value).
     rates: the grid that the learning rate is chosen from.
     """
 
