@@ -99,9 +99,9 @@ def _line(cells: Iterable[str]) -> str:
 
 def about(result: dict[str, Any]) -> str:
     """What was asked, in two sentences."""
-    settings, people = result["settings"], result["people"]
+    settings, people, what = result["settings"], result["people"], result["about"]
     return (
-        f"{result['about'][:1].upper()}{result['about'][1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
+        f"{what[:1].upper()}{what[1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
         f"{len(result['classes'])} classes; the last {settings['learn']} dense layers learn in int8 on "
         f"{result['target']}, error threshold {settings['tau']:g}."
     )
