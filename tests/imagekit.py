@@ -115,6 +115,7 @@ class Recipe:
     seed: int = 1
     weight_max: int = 127
     frozen: int = 0
+    master_bits: int = 0
 
 
 @dataclass
@@ -174,6 +175,8 @@ def _dense(make: _Maker, i: int) -> None:
     bias_off = len(make.tail)
     make.tail += bias.astype("<i4").tobytes() + weights.astype(np.int8).tobytes()
     make.tail += bytes(-len(make.tail) % 4)
+    if make.recipe.master_bits:
+        make.tail += bytes(-(-n * k // 4) * 4)
     make.tensor(n, s_out, z_out)
     make.ops.append(
         record(
@@ -196,7 +199,8 @@ def _learning(make: _Maker) -> bytes:
     hidden = max((n + n % 2 for n in sizes[1:-1]), default=0)
     head = record(
         LEARNING, layer_n=len(meta), loss=LOSSES.index(recipe.loss), feedback=FEEDBACKS.index(recipe.feedback),
-        rate_q24=round(recipe.rate * 2**24), tau_q15=round(recipe.tau * 2**15), seed=recipe.seed * 77,
+        rate_q24=round(recipe.rate * 2**24), tau_q15=round(recipe.tau * 2**15), master_bits=recipe.master_bits,
+        seed=recipe.seed * 77,
         error=make.take(2 * sizes[-1]), delta=make.take(4 * hidden), zmult=z["mult"], zshift=z["shift"],
     )  # fmt: skip
     exps = [-15]

@@ -49,11 +49,12 @@ def sat16(x: int) -> int:
 
 @dataclass
 class Step:
-    """A device: weights[l][i][j], biases[l][i], the generator's state and the counters."""
+    """A device: weights[l][i][j], fractions of master weights, biases[l][i], the generator's state and the counters."""
 
     image: Image
     layers: tuple[Layer, ...] = ()
     weights: list[list[list[int]]] = field(default_factory=list)
+    fractions: list[list[list[int]] | None] = field(default_factory=list)
     biases: list[list[int]] = field(default_factory=list)
     random: int = 0
     stats: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
@@ -62,6 +63,8 @@ class Step:
         self.learning = decode(self.image)
         self.layers = self.learning.layers
         self.weights = [layer.weights(self.image.tail).tolist() for layer in self.layers]
+        fractions = (layer.fractions(self.image.tail) for layer in self.layers)
+        self.fractions = [None if f is None else f.tolist() for f in fractions]
         self.biases = [layer.bias(self.image.tail).tolist() for layer in self.layers]
         self.random = self.learning.seed
 
@@ -174,13 +177,16 @@ class Step:
                 self.row(n, i, g, [v - layer.z_in for v in q])
 
     def row(self, n: int, i: int, g: int, a: list[int]) -> None:
-        layer, w = self.layers[n], self.weights[n][i]
+        layer, w, fractions = self.layers[n], self.weights[n][i], self.fractions[n]
         r_b, sb, total = self.next(), 16 - layer.bias_exp, 0
         db = (g * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
         for j in range(layer.in_n):
             if j % 4 == 0:
                 y = self.next()
                 r = (y & 0xFFFF, (y >> 8) & 0xFFFF, y >> 16, ((y >> 24) | (y << 8)) & 0xFFFF)
+            if fractions is not None:
+                total += self.master(w, fractions[i], j, (g * a[j] + ((y >> 8 * (j % 4)) & 0xFF)) >> 8)
+                continue
             dw = (g * a[j] + r[j % 4]) >> 16
             if dw:
                 new = clamp(w[j] + dw, -127, 127)
@@ -191,3 +197,15 @@ class Step:
         wanted = self.biases[n][i] + db - layer.z_in * total
         self.biases[n][i] = clamp(wanted, -(1 << 30), 1 << 30)
         self.stats["saturated_weights"] += self.biases[n][i] != wanted
+
+    def master(self, w: list[int], fractions: list[int], j: int, change: int) -> int:
+        """Master weight j moves; the change of the weight."""
+        if change == 0:
+            return 0
+        wanted, old = 256 * w[j] + fractions[j] + change, w[j]
+        new = clamp(wanted, -32640, 32639)
+        self.stats["saturated_weights"] += new != wanted
+        w[j] = (new + 128) >> 8
+        fractions[j] = new - 256 * w[j]
+        self.stats["moved"] += abs(w[j] - old)
+        return w[j] - old

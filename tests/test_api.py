@@ -38,15 +38,15 @@ def _opened(folder: Path, *images: bytes) -> list[str]:
 @pytest.mark.parametrize(
     "case",
     [
-        "alignment", "memory", "kernels", "frozen", "same_outputs", "order", "label", "rate", "threshold", "reset",
-        "seed",
+        "alignment", "memory", "anew", "kernels", "frozen", "same_outputs", "order", "label", "rate", "threshold",
+        "reset", "seed",
     ],
 )  # fmt: skip
 def test_it_holds_for_an_image_that_learns_classes(case: str, image: bytes, tmp_path: Path) -> None:
     assert _api(tmp_path, case, image) == []
 
 
-@pytest.mark.parametrize("case", ["alignment", "memory", "kernels", "frozen", "same_outputs", "rate"])
+@pytest.mark.parametrize("case", ["alignment", "memory", "anew", "kernels", "frozen", "same_outputs", "rate"])
 def test_it_holds_for_an_image_that_learns_targets(case: str, tmp_path: Path) -> None:
     assert _api(tmp_path, case, MSE) == []
 

@@ -51,6 +51,16 @@ def test_the_baseline_has_room_in_memory(model: str) -> None:
         assert whole.figures[board][f"{model}: code, bytes"] <= limit
 
 
+@pytest.mark.parametrize("board", MACHINES)
+def test_the_baseline_opens_in_a_twentieth_of_an_inference(board: str) -> None:
+    whole = load()
+    assert whole is not None
+    figures = whole.figures[board]
+    pairs = {"digits, inference: run, instructions": "digits, inference: bind, instructions"}
+    pairs |= {f"{model}: instructions": f"{model}: bind, instructions" for model in ARENAS if board in SINGLES}
+    assert all(figures[bind] <= figures[run] / 20 for run, bind in pairs.items())
+
+
 @pytest.mark.qemu
 def test_no_figure_is_off_the_baseline_by_more_than_1_percent() -> None:
     """A figure that shrank matters too: an old baseline would let it grow again unseen. `make bench` measures all."""

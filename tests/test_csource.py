@@ -79,6 +79,7 @@ def test_only_what_the_model_needs_is_named(name: str) -> None:
     assert set(re.findall(r"&sdfa_loss_(\w+)", source)) == expected
     rules = {"cnn": {"table"}, "frozen": set(), "bp": {"bp"}, "mse": set()}[name]
     assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
+    assert set(re.findall(r"&sdfa_update_(\w+)", source)) == (set() if name == "frozen" else {"int8"})
 
 
 @pytest.mark.parametrize("name", MODELS)

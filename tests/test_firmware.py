@@ -137,7 +137,10 @@ VIRTUAL = {
     "sdfa_run": "kernel run",
     "bind_learning": "loss check",
     "feedback_ok": "feedback check",
+    "update_ok": "update check",
     "sdfa_step": "loss run",
+    "deltas_of": "feedback run",
+    "move_layers": "update run",
     "run_pool": "pool cell",
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
@@ -169,12 +172,11 @@ def _callbacks(core: str) -> dict[str, set[str]]:
     found["request"] = {f"sdfa_request_{entry.name}" for entry in requests}
     for source in SOURCES:
         code = source.read_text(encoding="utf-8")
-        for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback) \w+ = \{([^}]*)\}", code, re.M):
+        for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback|update) \w+ = \{([^}]*)\}", code, re.M):
             *_, check, run = body.replace(" ", "").split(",")
             for role, function in ("check", check), ("run", run):
                 name = function if function.startswith("sdfa_") else f"{source.name}:{function}"
                 found.setdefault(f"{kind} {role}", set()).add(name)
-    found["loss run"] |= found.pop("feedback run")  # both in sdfa_step
     return found
 
 
@@ -215,13 +217,13 @@ def test_there_is_no_recursion(objects: Objects, core: str) -> None:
     assert "sdfa_open.c:open_sections" in graph["sdfa_bind"]
     _resolve_pointers(graph, core)
     assert _cycle(graph) == []
-    graph["sdfa_find_kernel"] = {"sdfa_open"}  # the search sees one when there is one
+    graph["sdfa_search_kernel"] = {"sdfa_open"}  # the search sees one when there is one
     assert _cycle(graph)
 
 
-def _exported(train_last: int, feedback: str = "aligned") -> Export:
+def _exported(train_last: int, feedback: str = "aligned", master: int = 8) -> Export:
     model = dense_net(np.random.default_rng(0), (12, 8, 4), softmax=False, per_channel=True)
-    options = Options(train_last=train_last, feedback=feedback, loss="softmax_ce")
+    options = Options(train_last=train_last, feedback=feedback, loss="softmax_ce", master=master)
     return export_graph(load_tflite(model, "net"), "net", options)
 
 
@@ -252,17 +254,24 @@ LEARNING = {"sdfa_step", "sdfa_learn", "sdfa_check_learning", "sdfa_loss_softmax
 OTHERS = {"sdfa_kernel_conv", "sdfa_kernel_softmax", "sdfa_all_kernels", "sdfa_loss_mse", "sdfa_error_text"}
 
 
+UPDATES = {8: "sdfa_update_int8", 16: "sdfa_update_master"}
+
+
 def test_a_firmware_without_learning_holds_no_code_for_it(tmp_path: Path) -> None:
     symbols = _linked(_exported(0), "0", tmp_path)
     assert {"sdfa_open", "sdfa_run", "sdfa_kernel_dense"} <= symbols
-    unused = LEARNING | OTHERS | {"sdfa_feedback_table", "sdfa_feedback_bp"}
+    unused = LEARNING | OTHERS | {"sdfa_feedback_table", "sdfa_feedback_bp", *UPDATES.values()}
     assert symbols & unused == set()
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}
 
 
+@pytest.mark.parametrize("master", UPDATES)
 @pytest.mark.parametrize(("feedback", "other"), [("aligned", "bp"), ("bp", "table")])
-def test_a_firmware_that_learns_holds_its_own_rules_only(feedback: str, other: str, tmp_path: Path) -> None:
-    symbols = _linked(_exported(2, feedback), "sdfa_learn(&net, 1)", tmp_path)
+def test_a_firmware_that_learns_holds_its_own_rules_only(
+    feedback: str, other: str, master: int, tmp_path: Path
+) -> None:
+    symbols = _linked(_exported(2, feedback, master), "sdfa_learn(&net, 1)", tmp_path)
     assert symbols >= LEARNING
     assert symbols & (OTHERS | {f"sdfa_feedback_{other}"}) == set()
+    assert symbols & set(UPDATES.values()) == {UPDATES[master]}
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}

@@ -143,6 +143,8 @@ LIES = {
     "no layers": poked(GOOD, b"LERN", 0, "H", 0),
     "loss": poked(GOOD, b"LERN", at(LEARNING, "loss"), "B", 2),
     "feedback": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 5),
+    "master weights": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 8),
+    "master_bits": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 7),
     "last": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 0),
     "error": poked(GOOD, b"LERN", at(LEARNING, "error"), "I", 1 << 20),
     "delta": poked(GOOD, b"LERN", at(LEARNING, "delta"), "I", 1 << 20),

@@ -48,10 +48,12 @@ class Case:
     rate: float = 0.05
     tau: float | None = None
     seed: int = 1
+    master: int = 8
 
     def __str__(self) -> str:
         parts = (self.feedback, f"k{self.k}", f"{self.layers}layers", self.loss, self.activation)
-        return "-".join((*parts, "channels" if self.per_channel else "tensor", f"z{self.zero_point}"))
+        scales = "channels" if self.per_channel else "tensor"
+        return "-".join((*parts, scales, f"z{self.zero_point}", *(["master"] if self.master == 16 else [])))
 
 
 def export_case(case: Case) -> bytes:
@@ -62,7 +64,7 @@ def export_case(case: Case) -> bytes:
     )  # fmt: skip
     options = Options(
         train_last=case.layers, feedback=case.feedback, connections=case.k, seed=case.seed, rate=case.rate,
-        tau=case.tau, loss=case.loss,
+        tau=case.tau, loss=case.loss, master=case.master,
     )  # fmt: skip
     return export_graph(load_tflite(model, "net"), "net", options).data
 
@@ -181,6 +183,19 @@ def test_boards(board: str, case: Case) -> None:
 @pytest.mark.parametrize("case", FEW[::9], ids=str)
 def test_other_boards(board: str, case: Case) -> None:
     assert_learned_the_same(find_target(board), export_case(case))
+
+
+MASTERS = [
+    Case(master=16),
+    Case("bp", 1, 3, activation="RELU6", zero_point=-128, rate=0.5, tau=0.0, master=16),
+    Case("last", 1, 1, "mse", per_channel=False, master=16),
+]
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+@pytest.mark.parametrize("case", MASTERS, ids=str)
+def test_master_weights(name: str, case: Case) -> None:
+    assert_learned_the_same(target_of(name), export_case(case))
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)

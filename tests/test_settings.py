@@ -22,6 +22,7 @@ rate = 1
 threshold = 0.5
 loss = "mse"
 seed = 4
+master = 16
 [budget]
 ram = 5
 flash = 6
@@ -36,7 +37,7 @@ def _write(folder: Path, text: str) -> Path:
 
 def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert load_settings(_write(tmp_path, FULL)) == ModelSettings(
-        "net", "ab", ("a", "b"), 2, "random", 3, 1, 0.5, "mse", 4, 5, 6
+        "net", "ab", ("a", "b"), 2, "random", 3, 1, 0.5, "mse", 4, 16, 5, 6
     )
 
 

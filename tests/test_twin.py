@@ -36,15 +36,22 @@ RECIPES = [
     Recipe(DEEP, seed=8, rate=0.002, frozen=3),
     Recipe((9, 6, 300), seed=9, tau=0, k=3),
     Recipe(DEEP, seed=10, weight_max=20, rate=0.5, activation="NONE"),
+    Recipe(DEEP, seed=11, master_bits=8),
+    Recipe(DEEP, seed=12, rate=1.0, tau=0, feedback="bp", master_bits=8),
 ]
 
 
 def _state(twin: Twin) -> tuple[object, ...]:
     weights = [w.tolist() for w in twin.weights]
-    return weights, [b.tolist() for b in twin.biases], twin.random, dataclasses.asdict(twin.stats)
+    fractions = [None if f is None else f.tolist() for f in twin.fractions]
+    return weights, fractions, [b.tolist() for b in twin.biases], twin.random, dataclasses.asdict(twin.stats)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: f"{r.feedback}-{r.seed}")
+def _oracle_state(oracle: Step) -> tuple[object, ...]:
+    return oracle.weights, oracle.fractions, oracle.biases, oracle.random, oracle.stats
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: f"{r.feedback}-{r.seed}-{r.master_bits}")
 def test_step_equals_the_specification(recipe: Recipe) -> None:
     image = tail_of(recipe)
     twin, oracle = Twin(image), Step(image)
@@ -53,7 +60,7 @@ def test_step_equals_the_specification(recipe: Recipe) -> None:
     twin.learn_many(x, y)
     for q, label in zip(x, y, strict=True):
         oracle.learn(q.tolist(), int(label), twin.rate_q24, twin.tau_q15)
-    assert _state(twin) == (oracle.weights, oracle.biases, oracle.random, oracle.stats)
+    assert _state(twin) == _oracle_state(oracle)
     assert twin.stats.moved > 0
 
 
@@ -66,7 +73,7 @@ def test_squared_error_equals_the_specification(feedback: str) -> None:
         target = rng.integers(-32768, 32768, DEEP[-1])
         twin.learn_target(q, target)
         oracle.learn(q.tolist(), target.tolist(), twin.rate_q24, twin.tau_q15)
-    assert _state(twin) == (oracle.weights, oracle.biases, oracle.random, oracle.stats)
+    assert _state(twin) == _oracle_state(oracle)
     assert twin.stats.moved > 0
 
 
@@ -85,7 +92,7 @@ def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_c
     twin.learn_many(x, y)
     for sample, label in zip(q, y, strict=True):
         oracle.learn(sample.tolist(), int(label), twin.rate_q24, twin.tau_q15)
-    assert _state(twin) == (oracle.weights, oracle.biases, oracle.random, oracle.stats)
+    assert _state(twin) == _oracle_state(oracle)
     assert twin.stats.moved > 0
 
 

@@ -340,7 +340,7 @@ static bool profile_next(void) {
         return false;
     for (i = 0; i < app.net.op_n; i++) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
-        const struct sdfa_kernel *kernel = sdfa_find_kernel(app.net.kernels, op->kind);
+        const struct sdfa_kernel *kernel = sdfa_find_kernel(app.net.kernels, op);
 
         measure_begin();
         kernel->run(&app.net, op);

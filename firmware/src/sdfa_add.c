@@ -5,12 +5,11 @@ static int factor_ok(int32_t mult, int32_t shift) {
     return mult >= 0 && shift >= -31 && shift <= 0;
 }
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_add_op *p = (const struct sdfa_add_op *)op;
-    if (!sdfa_same_shapes(s, op, p->in1) || !factor_ok(p->mult0, p->shift0) || !factor_ok(p->mult1, p->shift1) ||
-        !factor_ok(p->mult_out, p->shift_out) || !sdfa_act_ok(p->act_min, p->act_max))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    return sdfa_same_shapes(s, in, p->in1, out) && factor_ok(p->mult0, p->shift0) && factor_ok(p->mult1, p->shift1) &&
+           factor_ok(p->mult_out, p->shift_out) && sdfa_act_ok(p->act_min, p->act_max);
 }
 
 #if !SDFA_MVE

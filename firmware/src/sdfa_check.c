@@ -1,35 +1,86 @@
-/* Range checks on untrusted offsets and counts. */
+/* Checks of untrusted records and of what they point to. */
 #include "sdfa_internal.h"
 
-int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
-    if (!sdfa_in_data(s, off, n, 1))
-        return 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (s->data[off + i] > 30 && s->data[off + i] < 256 - 31)
+#if !SDFA_MVE
+
+int sdfa_tensors_ok(const struct sdfa_tensor *t, uint32_t n, uint32_t arena_len) {
+    uint32_t high = 0, off = 0, zero_point = 0;
+    for (; n; n--, t++) {
+        uint64_t behind = (uint64_t)((uint32_t)t->h * t->w) * t->c + t->off;
+        if ((uint32_t)behind > arena_len || (uint32_t)behind == t->off) /* empty */
             return 0;
-    return 1;
+        high |= (uint32_t)(behind >> 32);
+        off |= t->off;
+        zero_point |= (uint32_t)(t->zero_point + 128);
+    }
+    return !high && (off & 3u) == 0 && zero_point <= 255;
 }
 
-int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n) {
-    if (!sdfa_in_data(s, off, n, 4))
-        return 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (sdfa_data_i32(s, off)[i] < 0)
-            return 0;
-    return 1;
+#endif
+
+int sdfa_check_tensors(const struct sdfa *s, uint32_t len) {
+    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
+    if (s->tensor_n == 0 || len != s->tensor_n * sizeof *t || s->input >= s->tensor_n || s->output >= s->tensor_n ||
+        !sdfa_tensors_ok(t, s->tensor_n, s->arena_len))
+        return SDFA_ERR_TENSOR;
+    return SDFA_ERR_OK;
 }
 
-/* Not 0: a multiplier is negative, or a shift outside -31 .. 30. */
-static uint32_t odd_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
+const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
+    for (uint32_t i = 0; i < kernels->op_n; i++)
+        if (sdfa_fits(kernels->op[i], op))
+            return kernels->op[i];
+    return NULL;
+}
+
+/* Of a record that has no kernel: its length is wrong, or its kind. */
+static int no_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
+    for (uint32_t i = 0; i < kernels->op_n; i++)
+        if (kernels->op[i]->kind == op->kind)
+            return SDFA_ERR_OP;
+    return op->len & 3u ? SDFA_ERR_OP : SDFA_ERR_KERNEL;
+}
+
+static int check_op(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_kernels *kernels,
+                    const struct sdfa_tensor *tensors, uint32_t tensor_n) {
+    const struct sdfa_kernel *kernel = sdfa_find_kernel(kernels, op);
+    if (!kernel)
+        return no_kernel(kernels, op);
+    if (op->in >= tensor_n || op->out >= tensor_n || !kernel->check(s, op, tensors + op->in, tensors + op->out))
+        return SDFA_ERR_OP;
+    return SDFA_ERR_OK;
+}
+
+int sdfa_check_ops(const struct sdfa *s) {
+    const struct sdfa_tensor *tensors = sdfa_tensor_at(s, 0);
+    const struct sdfa_kernels *kernels = s->kernels;
+    const uint8_t *at = s->ops;
+    uint32_t left = s->ops_len, tensor_n = s->tensor_n;
+    for (uint32_t n = s->op_n; n; n--) {
+        const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
+        int error;
+        if (left < sizeof *op || left < op->len)
+            return SDFA_ERR_OP;
+        left -= op->len;
+        at += op->len;
+        error = check_op(s, op, kernels, tensors, tensor_n);
+        if (error)
+            return error;
+    }
+    return left ? SDFA_ERR_OP : SDFA_ERR_OK;
+}
+
+int sdfa_scales_any(const int32_t *mult, const int8_t *shift, uint32_t n) {
     uint32_t odd = 0;
     for (; n; n--)
         odd |= ((uint32_t)*mult++ >> 31) | ((uint32_t)(*shift++ + 31) > 61u);
-    return odd;
+    return odd == 0;
 }
 
-/* Not 0: sdfa_requantize_fast may not be used, as a multiplier is below 2^30, or a shift not in -20 .. -1: with a
- * smaller one, an accumulator of 2^30 would not saturate the output. Four channels at a time: this is most of opening. */
-static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t n) {
+#if !SDFA_MVE
+
+/* Four channels at a time. */
+int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n) {
     const uint32_t normal = 1u << 30; /* of the upper two bits, the one that is set */
     uint32_t odd = 0, high = ~0u, low = ~0u;
     for (; n >= 4; n -= 4, mult += 4, shift += 4) {
@@ -43,20 +94,13 @@ static uint32_t slow_channels(const int32_t *mult, const int8_t *shift, uint32_t
     odd = (odd >> 30) | (~high & 0xe0e0e0e0u) | (~low & 0x20202020u);
     for (; n; n--)
         odd |= (((uint32_t)*mult++ >> 30) ^ 1u) | ((uint32_t)(*shift++ + 20) > 19u);
-    return odd;
+    return odd == 0;
 }
 
-int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
-    if (!sdfa_in_data(s, mult, n, 4) || !sdfa_in_data(s, shift, n, 1))
-        return 0;
-    if (flags & SDFA_LAYER_FAST)
-        return !slow_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
-    return !odd_channels(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
-}
+#endif
 
-int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1) {
-    const struct sdfa_tensor *a = sdfa_tensor_at(s, op->in), *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0),
-                             *t = sdfa_tensor_at(s, op->out);
+int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *a, uint32_t in1, const struct sdfa_tensor *t) {
+    const struct sdfa_tensor *b = sdfa_tensor_at(s, in1 < s->tensor_n ? in1 : 0);
     return in1 < s->tensor_n && a->h == t->h && a->w == t->w && a->c == t->c && b->h == t->h && b->w == t->w &&
            b->c == t->c;
 }

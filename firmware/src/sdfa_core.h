@@ -37,6 +37,13 @@
 #define SDFA_LOOP(p) ((void)0)
 #endif
 
+/* The usual case, which is put first. */
+#if defined(__GNUC__)
+#define SDFA_LIKELY(x) __builtin_expect(!!(x), 1)
+#else
+#define SDFA_LIKELY(x) (x)
+#endif
+
 /* A function in assembly: whole, so that no compiler counts its registers or drops its arguments. */
 #define SDFA_FUNCTION(name)                                                                                            \
     ".pushsection .text." name ",\"ax\",%progbits\n\t"                                                                 \

@@ -1,27 +1,23 @@
 /* DENSE (SPEC.md 1.4, 2.2), also the trainable layers. */
 #include "sdfa_matvec.h"
 
-static int weights_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
-    uint32_t n = sdfa_mul(p->in_n, p->out_n);
-    if (!(p->flags & SDFA_LAYER_TAIL))
-        return sdfa_in_data(s, p->weights, n, 1) && sdfa_in_data(s, p->bias, p->out_n, 4);
-    return p->rows == 1 && ((p->weights | p->bias) & 3u) == 0 && sdfa_in_range(p->weights, n, s->tail_len) &&
-           sdfa_in_range(p->bias, sdfa_mul(p->out_n, 4), s->tail_len);
+/* Of a layer that learns, or keeps its accumulators. */
+static int tail_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
+    uint32_t whole = p->flags & SDFA_LAYER_TAIL ? s->tail_len : s->data_len;
+    return p->rows == 1 && !(p->flags & SDFA_LAYER_PACKED) &&
+           (!(p->flags & SDFA_LAYER_KEEP) || sdfa_in_arena(s, p->acc, p->out_n, 4)) &&
+           sdfa_rows_ok(s, (const struct sdfa_rows_op *)p, p->out_n, p->in_n, whole, p->flags);
 }
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
-    if (p->in_n == 0 || p->out_n == 0 || sdfa_mul(p->rows, p->in_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->in)) ||
-        sdfa_mul(p->rows, p->out_n) != sdfa_tensor_len(sdfa_tensor_at(s, op->out)))
-        return SDFA_ERR_OP;
-    if (!weights_ok(s, p) || !sdfa_channels_ok(s, p->mult, p->shift, p->out_n, p->flags) ||
-        !sdfa_act_ok(p->act_min, p->act_max))
-        return SDFA_ERR_OP;
-    if ((p->flags & SDFA_LAYER_KEEP) && (p->rows != 1 || !sdfa_in_arena(s, p->acc, p->out_n, 4)))
-        return SDFA_ERR_OP;
-    if ((p->flags & SDFA_LAYER_PACKED) && (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP)))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    uint64_t in_n = (uint64_t)p->rows * p->in_n, out_n = (uint64_t)p->rows * p->out_n;
+    if ((in_n ^ sdfa_tensor_len(in)) | (out_n ^ sdfa_tensor_len(out)) || !sdfa_act_ok(p->act_min, p->act_max))
+        return 0;
+    if (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP))
+        return tail_ok(s, p);
+    return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
 }
 
 static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_op *p) {

@@ -49,6 +49,7 @@ enum sdfa_layer_flag {
 };
 enum sdfa_add_flag { SDFA_ADD_SUBTRACT = 1 };
 enum sdfa_loss_kind { SDFA_LOSS_SOFTMAX_CE = 0, SDFA_LOSS_MSE = 1 };
+enum { SDFA_MASTER_BITS = 8 }; /* of fractions in RAM; the other value of master_bits is 0 */
 enum sdfa_feedback_kind {
     SDFA_FEEDBACK_LAST = 0,
     SDFA_FEEDBACK_RANDOM = 1,
@@ -148,7 +149,7 @@ struct SDFA_ALIAS sdfa_learning {
     uint16_t layer_n;
     uint8_t loss, feedback;
     uint32_t rate_q24;
-    uint16_t tau_q15, reserved;
+    uint16_t tau_q15, master_bits;
     uint32_t seed, error, delta, zmult, zshift, reserved2[2];
 };
 

@@ -11,10 +11,18 @@ typedef uint16_t SDFA_ALIAS sdfa_u16;
 typedef int32_t SDFA_ALIAS sdfa_i32;
 typedef uint32_t SDFA_ALIAS sdfa_u32;
 
-/* One operation. check: everything that run relies on, SDFA_ERR_OK or SDFA_ERR_OP; run cannot fail. */
+/* What DENSE, CONV and DEPTHWISE begin with. */
+struct SDFA_ALIAS sdfa_rows_op {
+    struct sdfa_op op;
+    uint32_t weights, bias, mult, shift;
+};
+
+/* One operation. check: whether all is sound that run relies on, for a record whose tensors are in and out; run cannot
+ * fail. */
 struct sdfa_kernel {
     uint16_t kind, len;
-    int (*check)(const struct sdfa *s, const struct sdfa_op *op);
+    int (*check)(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out);
     void (*run)(const struct sdfa *s, const struct sdfa_op *op);
 };
 
@@ -30,6 +38,13 @@ struct sdfa_loss {
 struct sdfa_feedback {
     int (*check)(const struct sdfa *s);
     void (*deltas)(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above);
+};
+
+/* One kind of weights in RAM. check: the tail has room for them, SDFA_ERR_OK or SDFA_ERR_LEARNING. layer: moves the rows
+ * of layer l; d: its deltas, int16[N]. */
+struct sdfa_update {
+    int (*check)(const struct sdfa *s);
+    void (*layer)(struct sdfa *s, uint32_t l, const sdfa_i16 *d);
 };
 
 /* Views of the opened image. */
@@ -93,25 +108,34 @@ static inline int8_t sdfa_requantize_fast(int32_t acc, int32_t mult, int32_t shi
 /* CRC-32 as zlib's crc32: crc is 0, or that of the bytes before (sdfa_crc.c). */
 uint32_t sdfa_crc32(uint32_t crc, const void *data, uint32_t n);
 
+/* n bytes, both aligned to 4, by words: small C libraries copy them one by one (sdfa_copy.c). */
+void sdfa_copy(uint8_t *to, const uint8_t *from, uint32_t n);
+
 /* All that the header says, but the CRC-32 (sdfa_open.c). */
 int sdfa_check_header(const void *image, size_t image_len);
 
-/* Checks for sdfa_bind (sdfa_check.c): all return 1 when the range is sound. */
+/* Checks for sdfa_bind (sdfa_check.c). Of all tensors, the section's length being len, and of all operations. */
+int sdfa_check_tensors(const struct sdfa *s, uint32_t len);
+int sdfa_check_ops(const struct sdfa *s);
+/* Each of n tensors: no dimension is 0, it lies inside the arena at a multiple of 4, its zero point is an int8. */
+int sdfa_tensors_ok(const struct sdfa_tensor *t, uint32_t n, uint32_t arena_len);
+
+/* Parts of them: all return 1 when the range is sound. */
 static inline uint32_t sdfa_mul(uint32_t a, uint32_t b) { /* a * b, or UINT32_MAX when that does not fit */
     uint64_t product = (uint64_t)a * b;
     return product >> 32 ? UINT32_MAX : (uint32_t)product;
 }
+static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* size: 1, 2, 4 ... */
+    return n <= whole / size && off <= whole - n * size;
+}
 static inline int sdfa_in_range(uint32_t off, uint32_t len, uint32_t whole) {
-    return (uint64_t)off + len <= whole;
+    return sdfa_items_in(off, len, 1, whole);
 }
-static inline int sdfa_items_in(uint32_t off, uint32_t n, uint32_t size, uint32_t whole) { /* 4-aligned */
-    return (off & 3u) == 0 && (uint64_t)n * size + off <= whole;
+static inline int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) { /* 4-aligned */
+    return (off & 3u) == 0 && sdfa_items_in(off, n, size, s->data_len);
 }
-static inline int sdfa_in_data(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
-    return sdfa_items_in(off, n, size, s->data_len);
-}
-static inline int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) {
-    return sdfa_items_in(off, n, size, s->arena_len);
+static inline int sdfa_in_arena(const struct sdfa *s, uint32_t off, uint32_t n, uint32_t size) { /* 4-aligned */
+    return (off & 3u) == 0 && sdfa_items_in(off, n, size, s->arena_len);
 }
 static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
     return lo >= -128 && lo <= hi && hi <= 127;
@@ -119,12 +143,42 @@ static inline int sdfa_act_ok(int32_t lo, int32_t hi) {
 static inline int sdfa_disjoint(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len) {
     return a >= b ? a - b >= b_len : b - a >= a_len;
 }
-int sdfa_shifts_ok(const struct sdfa *s, uint32_t off, uint32_t n); /* n shifts in DATA, each in -31 .. 30 */
-int sdfa_mults_ok(const struct sdfa *s, uint32_t off, uint32_t n);  /* n multipliers in DATA, none negative */
-int sdfa_channels_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags);
-int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_op *op, uint32_t in1); /* both inputs and the output */
+/* No multiplier is negative, and each shift is in -31 .. 30. */
+int sdfa_scales_any(const int32_t *mult, const int8_t *shift, uint32_t n);
+/* sdfa_requantize_fast may be used: no multiplier is below 2^30, and each shift is in -20 .. -1. With a smaller one, an
+ * accumulator of 2^30 would not saturate the output. */
+int sdfa_scales_fast(const int32_t *mult, const int8_t *shift, uint32_t n);
+/* The one that flags ask for, of scales that stand in DATA; mult and shift are multiples of 4. */
+static inline int sdfa_scales_ok(const struct sdfa *s, uint32_t mult, uint32_t shift, uint32_t n, uint32_t flags) {
+    if (!sdfa_items_in(mult, n, 4, s->data_len) || !sdfa_items_in(shift, n, 1, s->data_len))
+        return 0;
+    if (flags & SDFA_LAYER_FAST)
+        return sdfa_scales_fast(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+    return sdfa_scales_any(sdfa_data_i32(s, mult), sdfa_data_i8(s, shift), n);
+}
+/* The same, and the record's n rows of weights, k bytes each, and biases stand in a block of `whole` bytes. */
+static inline int sdfa_rows_ok(const struct sdfa *s, const struct sdfa_rows_op *p, uint32_t n, uint32_t k,
+                               uint32_t whole, uint32_t flags) {
+    uint64_t len = (uint64_t)n * k;
+    if (((p->weights | p->bias | p->mult | p->shift) & 3u) || len >> 32 ||
+        !sdfa_in_range(p->weights, (uint32_t)len, whole) || !sdfa_items_in(p->bias, n, 4, whole))
+        return 0;
+    return sdfa_scales_ok(s, p->mult, p->shift, n, flags);
+}
+/* Both inputs and the output have one shape. */
+int sdfa_same_shapes(const struct sdfa *s, const struct sdfa_tensor *in, uint32_t in1, const struct sdfa_tensor *out);
 
-const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind); /* NULL: not linked */
+/* The kernel of a record's kind and length; NULL if it is not linked. */
+const struct sdfa_kernel *sdfa_search_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op);
+static inline int sdfa_fits(const struct sdfa_kernel *kernel, const struct sdfa_op *op) { /* compares both at once */
+    return *(const sdfa_u32 *)(const void *)&kernel->kind == *(const sdfa_u32 *)(const void *)&op->kind;
+}
+static inline const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, const struct sdfa_op *op) {
+    uint32_t i = op->kind - 1u;
+    if (SDFA_LIKELY(i < kernels->op_n && sdfa_fits(kernels->op[i], op))) /* where all of them stand in order */
+        return kernels->op[i];
+    return sdfa_search_kernel(kernels, op);
+}
 
 /* Learning (sdfa_learning.c). The whole learning section, for both losses, and the rate in force. */
 int sdfa_check_learning(const struct sdfa *s, uint32_t len);

@@ -1,8 +1,6 @@
 /* The learning section of an image: its check, and the settings that may change at run time. */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 #define CLASSES_MAX 16384u /* keeps the sum of exponentials, Q16, inside 30 bits */
 #define SHIFT_MIN   7      /* keeps step * activation inside int32 */
 #define SHIFT_MAX   30     /* a smaller step never moves a weight */
@@ -87,8 +85,8 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
     return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
            sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
-           sdfa_in_arena(s, g->delta, deltas, 2) && sdfa_mults_ok(s, g->zmult, last->out_n) &&
-           sdfa_shifts_ok(s, g->zshift, last->out_n) && last->out_n <= CLASSES_MAX;
+           sdfa_in_arena(s, g->delta, deltas, 2) && ((g->zmult | g->zshift) & 3u) == 0 &&
+           sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
 }
 
 static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
@@ -100,8 +98,18 @@ static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     return feedback ? feedback->check(s) : SDFA_ERR_KERNEL;
 }
 
+static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
+    const struct sdfa_update *update = s->kernels->update[g->master_bits != 0];
+    if (g->master_bits != 0 && g->master_bits != SDFA_MASTER_BITS)
+        return SDFA_ERR_LEARNING;
+    if (update)
+        return update->check(s);
+    return s->tail_ram ? SDFA_ERR_KERNEL : SDFA_ERR_OK; /* inference alone needs none */
+}
+
 int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
+    int error;
     if (g->layer_n == 0 || len != sizeof *g + g->layer_n * sizeof(struct sdfa_layer))
         return SDFA_ERR_LEARNING;
     for (uint32_t l = 0; l < g->layer_n; l++)
@@ -109,7 +117,8 @@ int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
             return SDFA_ERR_LEARNING;
     if (!memory_ok(s, g) || s->tau_q15 > 32767 || !sdfa_rate_ok(s, s->rate_q24))
         return SDFA_ERR_LEARNING;
-    return feedback_ok(s, g);
+    error = update_ok(s, g);
+    return error ? error : feedback_ok(s, g);
 }
 
 int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {
@@ -157,7 +166,7 @@ int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15) {
 int sdfa_reset(struct sdfa *s) {
     if (!s->tail_ram)
         return SDFA_ERR_FROZEN;
-    memcpy(s->tail_ram, s->factory, s->tail_len);
+    sdfa_copy(s->tail_ram, s->factory, s->tail_len);
     s->ready = 0;
     return SDFA_ERR_OK;
 }

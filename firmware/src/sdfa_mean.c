@@ -3,13 +3,12 @@
 
 #define CELLS_MAX (1u << 16) /* keeps the sum inside 25 bits */
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_mean_op *p = (const struct sdfa_mean_op *)op;
-    const struct sdfa_tensor *in = sdfa_tensor_at(s, op->in), *out = sdfa_tensor_at(s, op->out);
-    if (in->c != out->c || out->h != 1 || out->w != 1 || (uint32_t)in->h * in->w > CELLS_MAX || p->mult < 0 ||
-        p->shift < -31 || p->shift > 30)
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    (void)s;
+    return in->c == out->c && out->h == 1 && out->w == 1 && (uint32_t)in->h * in->w <= CELLS_MAX && p->mult >= 0 &&
+           p->shift >= -31 && p->shift <= 30;
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {

@@ -1,12 +1,11 @@
 /* MUL (SPEC.md 2.2). */
 #include "sdfa_internal.h"
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_mul_op *p = (const struct sdfa_mul_op *)op;
-    if (!sdfa_same_shapes(s, op, p->in1) || p->mult < 0 || p->shift < -31 || p->shift > 30 ||
-        !sdfa_act_ok(p->act_min, p->act_max))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    return sdfa_same_shapes(s, in, p->in1, out) && p->mult >= 0 && p->shift >= -31 && p->shift <= 30 &&
+           sdfa_act_ok(p->act_min, p->act_max);
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {

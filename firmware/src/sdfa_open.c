@@ -2,8 +2,6 @@
  */
 #include "sdfa_internal.h"
 
-#include <string.h>
-
 int sdfa_check_header(const void *image, size_t image_len) {
     const struct sdfa_header *h = image;
     if (image_len < sizeof *h)
@@ -17,125 +15,92 @@ int sdfa_check_header(const void *image, size_t image_len) {
     return SDFA_ERR_OK;
 }
 
-/* The known sections, and where each stands; NULL and 0 for one that is absent. */
-enum { TENSORS, OPS, DATA, TAIL, LEARNING, LEARNED, SECTION_N };
-
-struct section {
-    const uint8_t *at;
-    uint32_t len;
+/* The known sections: each has a slot, as the lower halves of the last letters of their tags differ. */
+#define SLOT(tag) ((tag) >> 24 & 15u)
+enum {
+    TENSORS = SLOT(SDFA_TAG_TENSORS),
+    OPS = SLOT(SDFA_TAG_OPS),
+    DATA = SLOT(SDFA_TAG_DATA),
+    TAIL = SLOT(SDFA_TAG_TAIL),
+    LEARNING = SLOT(SDFA_TAG_LEARNING),
+    LEARNED = SLOT(SDFA_TAG_LEARNED),
+    SLOT_N = 16
+};
+static const uint32_t tags[SLOT_N] = {
+    [TENSORS] = SDFA_TAG_TENSORS, [OPS] = SDFA_TAG_OPS,           [DATA] = SDFA_TAG_DATA,
+    [TAIL] = SDFA_TAG_TAIL,       [LEARNING] = SDFA_TAG_LEARNING, [LEARNED] = SDFA_TAG_LEARNED,
 };
 
-/* SECTION_N for an unknown tag. */
-static uint32_t slot_of(uint32_t tag) {
-    switch (tag) {
-    case SDFA_TAG_TENSORS:
-        return TENSORS;
-    case SDFA_TAG_OPS:
-        return OPS;
-    case SDFA_TAG_DATA:
-        return DATA;
-    case SDFA_TAG_TAIL:
-        return TAIL;
-    case SDFA_TAG_LEARNING:
-        return LEARNING;
-    case SDFA_TAG_LEARNED:
-        return LEARNED;
-    default:
-        return SECTION_N;
-    }
+/* found: bit n is set when there is a section of slot n, at[n]. */
+struct sections {
+    uint32_t found;
+    const struct sdfa_section *at[SLOT_N];
+};
+
+static int has(const struct sections *t, uint32_t slot) {
+    return (t->found >> slot & 1u) != 0;
 }
 
-static int sort_section(struct section *t, const struct sdfa_section *e, const uint8_t *image) {
-    uint32_t slot = slot_of(e->tag);
-    if (slot == SECTION_N)
-        return SDFA_ERR_OK;
-    if (t[slot].at)
-        return SDFA_ERR_SECTION;
-    t[slot].at = image + e->off;
-    t[slot].len = e->len;
-    return SDFA_ERR_OK;
+static int sections_ok(const struct sections *t, const struct sdfa_header *h) {
+    uint32_t needed = 1u << TENSORS | 1u << OPS | 1u << DATA;
+    if (h->tail_len)
+        needed |= 1u << TAIL | 1u << LEARNING;
+    return (t->found & needed) == needed && (has(t, TAIL) ? t->at[TAIL]->len == h->tail_len : h->tail_len == 0);
 }
 
-static int find_sections(struct section *t, const struct sdfa_header *h) {
+static int find_sections(struct sections *t, const struct sdfa_header *h) {
     const struct sdfa_section *e = (const struct sdfa_section *)(const void *)(h + 1);
-    int error = SDFA_ERR_OK;
-    memset(t, 0, SECTION_N * sizeof *t);
-    if (!sdfa_in_range(sizeof *h, sdfa_mul(h->section_n, sizeof *e), h->image_len))
+    uint32_t found = 0;
+    if (!sdfa_items_in(sizeof *h, h->section_n, sizeof *e, h->image_len))
         return SDFA_ERR_SECTION;
-    for (uint32_t i = 0; i < h->section_n && !error; i++, e++) {
+    for (uint32_t n = h->section_n; n; n--, e++) {
+        uint32_t slot = SLOT(e->tag);
         if ((e->off & 15u) || !sdfa_in_range(e->off, e->len, h->image_len))
             return SDFA_ERR_SECTION;
-        error = sort_section(t, e, (const uint8_t *)h);
+        if (e->tag != tags[slot])
+            continue;
+        if (found >> slot & 1u)
+            return SDFA_ERR_SECTION;
+        found |= 1u << slot;
+        t->at[slot] = e;
     }
-    if (!error &&
-        (!t[TENSORS].at || !t[OPS].at || !t[DATA].at || t[TAIL].len != h->tail_len || (h->tail_len && !t[LEARNING].at)))
-        error = SDFA_ERR_SECTION;
-    return error;
+    t->found = found;
+    return sections_ok(t, h) ? SDFA_ERR_OK : SDFA_ERR_SECTION;
 }
 
-static int check_tensors(const struct sdfa *s, uint32_t len) {
-    const struct sdfa_tensor *t = sdfa_tensor_at(s, 0);
-    if (s->tensor_n == 0 || len != sdfa_mul(s->tensor_n, sizeof *t) || s->input >= s->tensor_n ||
-        s->output >= s->tensor_n)
-        return SDFA_ERR_TENSOR;
-    for (uint32_t i = 0; i < s->tensor_n; i++, t++) {
-        uint32_t area = (uint32_t)t->h * t->w;
-        if (area == 0 || t->c == 0 || !sdfa_in_arena(s, t->off, sdfa_mul(area, t->c), 1) || t->zero_point < -128 ||
-            t->zero_point > 127)
-            return SDFA_ERR_TENSOR;
-    }
-    return SDFA_ERR_OK;
+/* What may change before anything has been learned. */
+static void clear(struct sdfa *s) {
+    struct sdfa_stats *n = &s->stats;
+    s->class_n = s->rate_q24 = s->random = 0;
+    s->tau_q15 = s->ready = 0;
+    n->loss = n->weights_nonzero = n->weights_updated = n->moved = 0;
+    n->steps = n->correct = n->saturated_weights = n->saturated_activations = n->saturated_logits = 0;
 }
 
-const struct sdfa_kernel *sdfa_find_kernel(const struct sdfa_kernels *kernels, uint32_t kind) {
-    if (kind - 1u < kernels->op_n && kernels->op[kind - 1u]->kind == kind) /* where all of them stand in order */
-        return kernels->op[kind - 1u];
-    for (uint32_t i = 0; i < kernels->op_n; i++)
-        if (kernels->op[i]->kind == kind)
-            return kernels->op[i];
-    return NULL;
+/* An image that does not learn has no tail. */
+static void bind_tail(struct sdfa *s, const uint8_t *image, const struct sections *t) {
+    s->learning = image + t->at[LEARNING]->off;
+    s->factory = image + t->at[TAIL]->off;
+    s->tail = has(t, LEARNED) ? image + t->at[LEARNED]->off + sizeof(struct sdfa_learned) : s->factory;
 }
 
-static int check_op(const struct sdfa *s, const struct sdfa_op *op) {
-    const struct sdfa_kernel *kernel = sdfa_find_kernel(s->kernels, op->kind);
-    if (!kernel)
-        return SDFA_ERR_KERNEL;
-    if (op->len != kernel->len || op->in >= s->tensor_n || op->out >= s->tensor_n)
-        return SDFA_ERR_OP;
-    return kernel->check(s, op);
-}
-
-static int check_ops(const struct sdfa *s) {
-    uint32_t off = 0;
-    for (uint32_t i = 0; i < s->op_n; i++) {
-        const struct sdfa_op *op = (const struct sdfa_op *)(const void *)(s->ops + off);
-        int error;
-        if (!sdfa_in_range(off, sizeof *op, s->ops_len) || !sdfa_in_range(off, op->len, s->ops_len) || (op->len & 3u))
-            return SDFA_ERR_OP;
-        error = check_op(s, op);
-        if (error)
-            return error;
-        off += op->len;
-    }
-    return off == s->ops_len ? SDFA_ERR_OK : SDFA_ERR_OP;
-}
-
-static void bind(struct sdfa *s, const struct sdfa_header *h, const struct section *t) {
+static void bind(struct sdfa *s, const struct sdfa_header *h, const struct sections *t) {
+    const uint8_t *image = (const uint8_t *)h;
     s->image = h;
-    s->data = t[DATA].at;
-    s->data_len = t[DATA].len;
-    s->ops = t[OPS].at;
-    s->ops_len = t[OPS].len;
-    s->tensors = t[TENSORS].at;
-    s->learning = t[LEARNING].at;
-    s->factory = t[TAIL].at;
-    s->tail = t[LEARNED].at ? t[LEARNED].at + sizeof(struct sdfa_learned) : t[TAIL].at;
+    s->data = image + t->at[DATA]->off;
+    s->data_len = t->at[DATA]->len;
+    s->ops = image + t->at[OPS]->off;
+    s->ops_len = t->at[OPS]->len;
+    s->tensors = image + t->at[TENSORS]->off;
+    s->learning = s->factory = s->tail = NULL;
     s->tail_len = h->tail_len;
     s->arena_len = h->arena_len;
     s->op_n = h->op_n;
     s->tensor_n = h->tensor_n;
     s->input = h->input;
     s->output = h->output;
+    if (s->tail_len)
+        bind_tail(s, image, t);
 }
 
 static int check_memory(const struct sdfa *s, size_t arena_len, const void *tail, size_t tail_len) {
@@ -147,28 +112,29 @@ static int check_memory(const struct sdfa *s, size_t arena_len, const void *tail
 }
 
 /* Learning settings: the learned ones when there are any. The section is only read by a build that links its loss. */
-static int bind_learning(struct sdfa *s, const struct section *t) {
+static int bind_learning(struct sdfa *s, const struct sections *t) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
-    const struct sdfa_learned *learned = (const struct sdfa_learned *)(const void *)t[LEARNED].at;
+    const struct sdfa_learned *learned = has(t, LEARNED) ? (const void *)(s->tail - sizeof *learned) : NULL;
+    uint32_t len = t->at[LEARNING]->len;
     int error;
-    if (t[LEARNING].len < sizeof *g || g->loss > SDFA_LOSS_MSE)
+    if (len < sizeof *g || g->loss > SDFA_LOSS_MSE)
         return SDFA_ERR_LEARNING;
     if (!s->kernels->loss[g->loss])
         return s->tail_ram ? SDFA_ERR_KERNEL : SDFA_ERR_OK;
     s->random = learned ? learned->random : g->seed;
     s->tau_q15 = learned ? learned->tau_q15 : g->tau_q15;
     s->rate_q24 = learned ? learned->rate_q24 : g->rate_q24;
-    error = s->kernels->loss[g->loss]->check(s, t[LEARNING].len);
+    error = s->kernels->loss[g->loss]->check(s, len);
     if (!error)
         s->class_n = sdfa_layer_op(s, g->layer_n - 1u)->out_n;
     return error;
 }
 
-static int open_sections(struct sdfa *s, const struct section *t) {
-    int error = check_tensors(s, t[TENSORS].len);
+static int open_sections(struct sdfa *s, const struct sections *t) {
+    int error = sdfa_check_tensors(s, t->at[TENSORS]->len);
     if (!error)
-        error = check_ops(s);
-    if (!error && t[LEARNED].at && t[LEARNED].len - sizeof(struct sdfa_learned) != s->tail_len)
+        error = sdfa_check_ops(s);
+    if (!error && has(t, LEARNED) && t->at[LEARNED]->len - sizeof(struct sdfa_learned) != s->tail_len)
         error = SDFA_ERR_LEARNING;
     if (!error && s->tail_len)
         error = bind_learning(s, t);
@@ -178,29 +144,29 @@ static int open_sections(struct sdfa *s, const struct section *t) {
 int sdfa_bind(struct sdfa *s, const void *image, size_t image_len, const struct sdfa_kernels *kernels, void *arena,
               size_t arena_len, void *tail, size_t tail_len) {
     const struct sdfa_header *h = image;
-    struct section t[SECTION_N];
+    struct sections t;
     int error;
-    memset(s, 0, sizeof *s);
     if (((uintptr_t)image | (uintptr_t)arena | (uintptr_t)tail) & 3u)
         return SDFA_ERR_ALIGN;
     error = sdfa_check_header(image, image_len);
     if (!error)
-        error = find_sections(t, h);
+        error = find_sections(&t, h);
     if (error)
         return error;
-    bind(s, h, t);
+    clear(s);
+    bind(s, h, &t);
     s->kernels = kernels;
     s->arena = arena;
     s->tail_ram = s->tail_len ? tail : NULL;
     error = check_memory(s, arena_len, tail, tail_len);
     if (!error)
-        error = open_sections(s, t);
+        error = open_sections(s, &t);
     if (error)
         return error;
     s->input_len = sdfa_tensor_len(sdfa_tensor_at(s, s->input));
     s->output_len = sdfa_tensor_len(sdfa_tensor_at(s, s->output));
     if (s->tail_ram) {
-        memcpy(s->tail_ram, s->tail, s->tail_len);
+        sdfa_copy(s->tail_ram, s->tail, s->tail_len);
         s->tail = s->tail_ram;
     }
     return SDFA_ERR_OK;

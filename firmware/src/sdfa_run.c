@@ -13,7 +13,7 @@ void sdfa_run(struct sdfa *s) {
     const uint8_t *at = s->ops;
     for (uint32_t i = 0; i < s->op_n; i++) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
-        sdfa_find_kernel(s->kernels, op->kind)->run(s, op);
+        sdfa_find_kernel(s->kernels, op)->run(s, op);
         at += op->len;
     }
     s->ready = 1;

@@ -1,12 +1,10 @@
 /* TABLE (SPEC.md 2.2): any function of one int8. */
 #include "sdfa_internal.h"
 
-static int check(const struct sdfa *s, const struct sdfa_op *op) {
+static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                 const struct sdfa_tensor *out) {
     const struct sdfa_table_op *p = (const struct sdfa_table_op *)op;
-    if (!sdfa_in_data(s, p->table, 256, 1) ||
-        sdfa_tensor_len(sdfa_tensor_at(s, op->in)) != sdfa_tensor_len(sdfa_tensor_at(s, op->out)))
-        return SDFA_ERR_OP;
-    return SDFA_ERR_OK;
+    return sdfa_in_data(s, p->table, 256, 1) && sdfa_tensor_len(in) == sdfa_tensor_len(out);
 }
 
 static void run(const struct sdfa *s, const struct sdfa_op *op) {

@@ -5,16 +5,32 @@
 #define REACH_MAX (1u << 29) /* keeps every coordinate inside int32 */
 
 static int axis_ok(uint32_t out_n, uint32_t k, uint32_t stride, uint32_t dil, uint32_t pad) {
-    return k && stride && dil && sdfa_mul(out_n, stride) < REACH_MAX && sdfa_mul(k, dil) < REACH_MAX && pad < k * dil;
+    uint32_t reach = k * dil, length = out_n * stride; /* of numbers of 16 bits; none may be 0 */
+    return (reach | length) < REACH_MAX && pad < reach && length;
 }
 
-int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p) {
-    const struct sdfa_tensor *in = sdfa_tensor_at(s, p->op.in), *out = sdfa_tensor_at(s, p->op.out);
-    uint32_t len = sdfa_mul((uint32_t)p->kh * p->kw, in->c);
-    return axis_ok(out->h, p->kh, p->stride_h, p->dil_h, p->pad_top) &&
-           axis_ok(out->w, p->kw, p->stride_w, p->dil_w, p->pad_left) && sdfa_in_arena(s, p->scratch, len, 1) &&
-           sdfa_disjoint(p->scratch, len, in->off, sdfa_tensor_len(in)) && sdfa_in_data(s, p->bias, out->c, 4) &&
-           sdfa_channels_ok(s, p->mult, p->shift, out->c, p->flags) && sdfa_act_ok(p->act_min, p->act_max);
+/* Scratch memory of n bytes, or of a CONV that may be packed room for two windows of int16 behind the one of int8. */
+static int scratch_ok(const struct sdfa *s, const struct sdfa_conv_op *p, const struct sdfa_tensor *in, uint32_t n) {
+    uint32_t len = n;
+    if (p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_PACKABLE)) {
+        if (n >= 1u << 28)
+            return 0;
+        len = ((n + 3) & ~3u) + 4 * n;
+    }
+    return sdfa_in_arena(s, p->scratch, len, 1) && sdfa_disjoint(p->scratch, len, in->off, sdfa_tensor_len(in));
+}
+
+int sdfa_window_ok(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                   const struct sdfa_tensor *out) {
+    const struct sdfa_conv_op *p = (const struct sdfa_conv_op *)op;
+    uint32_t cells = (uint32_t)p->kh * p->kw;
+    uint64_t n = (uint64_t)cells * in->c;
+    if (!axis_ok(out->h, p->kh, p->stride_h, p->dil_h, p->pad_top) ||
+        !axis_ok(out->w, p->kw, p->stride_w, p->dil_w, p->pad_left) || n >> 32 || !scratch_ok(s, p, in, (uint32_t)n) ||
+        !sdfa_act_ok(p->act_min, p->act_max))
+        return 0;
+    return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, out->c, op->kind == SDFA_CONV ? (uint32_t)n : cells,
+                        s->data_len, p->flags);
 }
 
 struct sdfa_matvec sdfa_conv_matvec(const struct sdfa *s, const struct sdfa_conv_op *p, uint32_t in_n) {

@@ -4,8 +4,9 @@
 
 #include "sdfa_internal.h"
 
-/* Everything but the weights. */
-int sdfa_window_ok(const struct sdfa *s, const struct sdfa_conv_op *p);
+/* The check of CONV, and most of that of DEPTHWISE. */
+int sdfa_window_ok(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
+                   const struct sdfa_tensor *out);
 
 /* Calls cell for each output cell in turn: it fills out.c values at `out` from one window, int8[kh][kw][in.c]. A tap
  * outside the picture reads the input's zero point. On Thumb-2 without DSP extension a window of a packable record stays

@@ -93,22 +93,23 @@ def _image_words(data: bytes) -> str:
     return f"#if {DSP_CORE} /* weights packed for this core */\n{_words(packed)}\n#else\n{_words(plain)}\n#endif"
 
 
-def _rules(image: Image) -> tuple[str, str]:
-    """Initialisers of the loss and the feedback slots."""
-    losses, feedbacks = ["0", "0"], ["0", "0"]
+def _rules(image: Image) -> str:
+    """Initialisers of the slots for loss, feedback and update."""
+    losses, feedbacks, updates = ["0", "0"], ["0", "0"], ["0", "0"]
     if image.learning is not None:
         loss = int(image.learning["loss"])
         losses[loss] = f"&sdfa_loss_{LOSSES[loss]}"
         bp = FEEDBACKS[int(image.learning["feedback"])] == "bp"
         if len(image.layers) > 1:
             feedbacks[int(bp)] = "&sdfa_feedback_bp" if bp else "&sdfa_feedback_table"
-    return ", ".join(losses), ", ".join(feedbacks)
+        master = bool(image.learning["master_bits"])
+        updates[int(master)] = "&sdfa_update_master" if master else "&sdfa_update_int8"
+    return ", ".join(f"{{{', '.join(slots)}}}" for slots in (losses, feedbacks, updates))
 
 
 def write_csource(name: str, image: Image, data: bytes) -> CSource:
     """name: a C identifier; data: the bytes of `image`, a multiple of 4 long."""
     kernels = "\n".join(f"    &sdfa_kernel_{kind}," for kind in _kernel_names(image))
-    losses, feedbacks = _rules(image)
     source = f"""/* Made by `pytools export` from {image.meta.get("source", "a model")}. Do not edit. */
 #include "{name}.h"
 
@@ -117,7 +118,7 @@ static const struct sdfa_kernel *const kernels[] = {{
 }};
 
 const struct sdfa_kernels {name}_kernels = {{
-    kernels, sizeof kernels / sizeof kernels[0], {{{losses}}}, {{{feedbacks}}}}};
+    kernels, sizeof kernels / sizeof kernels[0], {_rules(image)}}};
 
 const uint32_t {name}_image[{name.upper()}_IMAGE_LEN / 4] = {{
 {_image_words(data)}

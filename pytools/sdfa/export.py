@@ -24,7 +24,7 @@ from sdfa.load import read_model
 from sdfa.plan import Plan, missed, plan_memory
 from sdfa.prune import channels_left_out, prune
 from sdfa.quantize import QGraph, quantize
-from sdfa.records import STATE_LEN
+from sdfa.records import MASTER_BITS, STATE_LEN
 from sdfa.settings import ModelSettings, check_budget
 from sdfa.tail import Tail, find_tail
 from sdfa.twin.infer import run_until
@@ -43,6 +43,7 @@ class Options:
 
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
     connections: outputs that each hidden neuron listens to. labels: names of the classes.
+    master: bits of the weights that learn: 8, or 16 with fractions in RAM.
     calib: int8 (n, *input), to average the Jacobian over for aligned feedback.
     """
 
@@ -53,6 +54,7 @@ class Options:
     rate: float | None = None
     tau: float | None = None
     loss: str | None = None
+    master: int | None = None
     labels: tuple[str, ...] = ()
     calib: Int8Array | None = None
 
@@ -68,7 +70,7 @@ class Options:
         """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given."""
         filled = self.filled(said)
         if filled.train_last == 0:
-            for name in ("feedback", "connections", "rate", "tau", "loss", "calib"):
+            for name in ("feedback", "connections", "rate", "tau", "loss", "master", "calib"):
                 if getattr(self, name) is not None:
                     option = {"rate": "lr", "tau": "threshold"}.get(name, name)
                     raise SdfaError(f"--{option} has no use where nothing learns (--train-last 0): leave it away")
@@ -82,6 +84,7 @@ class Options:
 _SAID = {
     "train_last": "train_last", "feedback": "feedback", "connections": "connections", "seed": "seed",
     "rate": "rate", "tau": "threshold", "loss": "loss",
+    "master": "master",
 }  # fmt: skip
 
 
@@ -168,7 +171,14 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
     k = tables[0].index.shape[1] if tables else 0
-    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables)
+    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables, _master_bits(options))
+
+
+def _master_bits(options: Options) -> int:
+    """Bits of fractions in RAM."""
+    if options.master not in (None, 8, 16):
+        raise SdfaError(f"--master {options.master}: weights learn with 8 or 16 bits")
+    return MASTER_BITS if options.master == 16 else 0
 
 
 def _seed(options: Options) -> int:
@@ -302,7 +312,7 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
     table = sum(t.index.size * (1 if g.tail.layers[-1].out_n <= 256 else 2) + t.coef.size for t in g.tables)
     return {
         "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "rate": g.rate, "tau": g.tau,
-        "seed": g.seed, "layers": layers, "table_bytes": table,
+        "seed": g.seed, "master": 8 + g.master_bits, "layers": layers, "table_bytes": table,
         "coverage": [sorted({int(c) for c in t.index[t.coef != 0]}) for t in g.tables],
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sdfa.errors import SdfaError
 from sdfa.feedback import Table, bp_sigma
 from sdfa.fixed import mantissa16, quantize_multiplier
+from sdfa.image_checks import layer_bytes
 from sdfa.image_reader import model_id
 from sdfa.packing import packable
 from sdfa.plan import Block, Plan, Use, align, storage_blocks
@@ -46,7 +47,10 @@ DEAD_CHANNEL = 2.0**10
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """What learns and how. tables: one per hidden trainable layer, none for `last` and `bp`. rate, tau: real values."""
+    """What learns and how. tables: one per hidden trainable layer, none for `last` and `bp`. rate, tau: real values.
+
+    master_bits: of fractions that are kept behind the weights while they learn, 0 or records.MASTER_BITS.
+    """
 
     tail: Tail
     loss: str
@@ -56,6 +60,7 @@ class Learning:
     tau: float
     seed: int
     tables: Sequence[Table]
+    master_bits: int = 0
 
     @property
     def ops(self) -> frozenset[int]:
@@ -145,7 +150,7 @@ def tail_layout(learning: Learning | None) -> TailLayout:
     offsets, at = {}, 0
     for layer in learning.tail.layers if learning else ():
         offsets[layer.op] = (at, at + 4 * layer.out_n)
-        at = align(at + 4 * layer.out_n + layer.out_n * layer.in_n)
+        at += layer_bytes(layer.out_n, layer.in_n, bool(learning and learning.master_bits))
     return TailLayout(offsets, at)
 
 
@@ -221,7 +226,8 @@ class _Writer:
         pairs = [quantize_multiplier(float(x)) for x in _logit_scales(last, g.loss)]
         head = {
             "layer_n": len(g.tail.layers), "loss": LOSSES.index(g.loss), "feedback": FEEDBACKS.index(g.feedback),
-            "rate_q24": rate_q24(g.rate), "tau_q15": tau_q15(g.tau), "seed": g.seed & 0xFFFFFFFF,
+            "rate_q24": rate_q24(g.rate), "tau_q15": tau_q15(g.tau), "master_bits": g.master_bits,
+            "seed": g.seed & 0xFFFFFFFF,
             "error": self.plan.offsets["error"], "delta": self.plan.offsets.get("delta", 0),
             "zmult": self.pool.add(np.array([m for m, _ in pairs], "<i4")),
             "zshift": self.pool.add(np.array([s for _, s in pairs], np.int8)),

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.records import FEEDBACKS, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, LAYER_PACKED, LAYER_TAIL, LOSSES, RATIO
+from sdfa.records import (
+    FEEDBACKS,
+    LAYER_FAST,
+    LAYER_KEEP,
+    LAYER_PACKABLE,
+    LAYER_PACKED,
+    LAYER_TAIL,
+    LOSSES,
+    MASTER_BITS,
+    RATIO,
+)
 
 Records = npt.NDArray[np.void]
 OpRecord = tuple[str, np.void]
@@ -45,9 +55,9 @@ def size(tensor: np.void) -> int:
     return h * w * c
 
 
-def layer_bytes(out_n: int, in_n: int) -> int:
-    """Bytes of one trainable layer in the tail (1.5)."""
-    return 4 * out_n + -(-out_n * in_n // 4) * 4
+def layer_bytes(out_n: int, in_n: int, master: bool) -> int:
+    """Bytes of one trainable layer in the tail (1.5). master: with fractions behind its weights."""
+    return 4 * out_n + -(-out_n * in_n // 4) * 4 * (2 if master else 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,8 +266,9 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
     loss, feedback = ints(header, "loss", "feedback")
     need(loss < len(LOSSES) and feedback < len(FEEDBACKS), "its loss or feedback is unknown")
     need(FEEDBACKS[feedback] != "last" or len(layers) == 1, "feedback `last` has one layer")
+    need(int(header["master_bits"]) in (0, MASTER_BITS), "its master weights have an unknown width")
     dense = [_dense_of(parts, layer) for layer in layers]
-    _check_chain(parts, dense)
+    _check_chain(parts, dense, bool(header["master_bits"]))
     classes = int(dense[-1]["out_n"])
     need(LOSSES[loss] != "softmax_ce" or 2 <= classes <= CLASSES_MAX, f"it has {classes} classes")
     _check_errors(parts, header, dense, classes)
@@ -292,13 +303,13 @@ def _same_place(parts: Parts, a: int, b: int) -> bool:
     return int(x["off"]) == int(y["off"]) and size(x) == size(y)
 
 
-def _check_chain(parts: Parts, dense: list[np.void]) -> None:
+def _check_chain(parts: Parts, dense: list[np.void], master: bool) -> None:
     cursor, before = 0, None
     for op in dense:
         in_n, out_n, bias, weights, x, y = ints(op, "in_n", "out_n", "bias", "weights", "in", "out")
         need(before is None or _same_place(parts, before, x), "a trainable layer does not read the one before it")
         need((bias, weights) == (cursor, cursor + 4 * out_n), "the tail has another order than its layers")
-        cursor, before = cursor + layer_bytes(out_n, in_n), y
+        cursor, before = cursor + layer_bytes(out_n, in_n, master), y
     need(cursor == parts.tail_len, "the tail has another length than its layers")
     need(int(dense[-1]["flags"]) & LAYER_KEEP, "the output layer does not keep its accumulators")
 

@@ -71,8 +71,8 @@ ADD_SUBTRACT = 1
 LEARNING = np.dtype(
     [
         ("layer_n", "<u2"), ("loss", "u1"), ("feedback", "u1"), ("rate_q24", "<u4"), ("tau_q15", "<u2"),
-        ("reserved", "<u2"), ("seed", "<u4"), ("error", "<u4"), ("delta", "<u4"), ("zmult", "<u4"), ("zshift", "<u4"),
-        ("reserved2", "<u4", 2),
+        ("master_bits", "<u2"), ("seed", "<u4"), ("error", "<u4"), ("delta", "<u4"), ("zmult", "<u4"),
+        ("zshift", "<u4"), ("reserved2", "<u4", 2),
     ]
 )  # fmt: skip
 LAYER = np.dtype(
@@ -88,4 +88,6 @@ STATE_LEN = 152
 """sizeof(struct sdfa) on a 32-bit core; a test compiles it."""
 
 LOSSES = ("softmax_ce", "mse")
+MASTER_BITS = 8
+"""Of fractions behind int8 weights, where 16-bit master weights learn."""
 FEEDBACKS = ("last", "random", "aligned", "dense", "bp")

@@ -18,7 +18,7 @@ _KINDS: dict[str, dict[str, tuple[type, ...]]] = {
     "": {"name": (str,), "sha256": (str,), "labels": (list,)},
     "learning": {
         "train_last": (int,), "feedback": (str,), "connections": (int,), "rate": (int, float),
-        "threshold": (int, float), "loss": (str,), "seed": (int,),
+        "threshold": (int, float), "loss": (str,), "seed": (int,), "master": (int,),
     },
     "budget": {"ram": (int,), "flash": (int,)},
 }  # fmt: skip
@@ -27,7 +27,9 @@ _LEAST = {"train_last": 0, "connections": 1, "seed": 0, "ram": 1, "flash": 1}
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """None: not said. rate, threshold: real values. ram, flash: budgets in bytes. sha256: of the model file."""
+    """None: not said. rate, threshold: real values. ram, flash: budgets in bytes. sha256: of the model file.
+    master: bits of the weights that learn, 8 or 16.
+    """
 
     name: str | None = None
     sha256: str | None = None
@@ -39,6 +41,7 @@ class ModelSettings:
     threshold: float | None = None
     loss: str | None = None
     seed: int | None = None
+    master: int | None = None
     ram: int | None = None
     flash: int | None = None
 

@@ -41,9 +41,9 @@ def digits_rows(figures: dict[str, Figures]) -> Rows:
     return _plain_rows(figures, [name for name in _names(figures) if name.split(":")[0] not in singles])
 
 
-def size_rows(figures: dict[str, Figures]) -> Rows:
-    """Bytes of the models."""
-    names = [name for name in _names(figures) if name.split(":")[0] in CMSIS_MODELS and name.endswith("bytes")]
+def model_rows(figures: dict[str, Figures]) -> Rows:
+    """What is known of the models beside the instructions of an inference."""
+    names = [name for name in _names(figures) if name.split(":")[0] in CMSIS_MODELS and "," in name]
     return _plain_rows(figures, names)
 
 
@@ -96,7 +96,7 @@ def tables(result: Result) -> list[Table]:
     found = [
         _table(TITLE, figures, digits_rows(figures)),
         singles_table(some),
-        _table(MODELS_TITLE, some, size_rows(some)),
+        _table(MODELS_TITLE, some, model_rows(some)),
     ]
     return [each for each in found if each.row_count]
 
@@ -114,7 +114,7 @@ def markdown(result: Result) -> str:
         for title, columns, rows in (
             (f"## {TITLE}", figures, digits_rows(figures)),
             (f"## Kernels and models\n\n{SINGLES_TITLE}", some, singles_rows(some)),
-            (f"## Memory of {MODELS_TITLE}", some, size_rows(some)),
+            (f"## Opening and memory of {MODELS_TITLE}", some, model_rows(some)),
         )
         if rows
     ]

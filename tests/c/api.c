@@ -71,6 +71,20 @@ static void memory(char **path) {
     unload(&n);
 }
 
+/* Every counter starts at 0, whatever the struct held. */
+static void anew(char **path) {
+    struct net n = load(path[0]);
+    const struct sdfa_stats none = {0};
+    memset(&n.s, 0xa5, sizeof n.s);
+    CHECK(open_with(&n, &sdfa_all_kernels, 1) == SDFA_ERR_OK);
+    CHECK(memcmp(&n.s.stats, &none, offsetof(struct sdfa_stats, saturated_logits) + 4) == 0);
+    CHECK(n.s.ready == 0 && sdfa_class(&n.s) == SDFA_ERR_ORDER);
+    memset(&n.s, 0xa5, sizeof n.s);
+    CHECK(open_with(&n, &sdfa_all_kernels, 0) == SDFA_ERR_OK);
+    CHECK(!n.s.tail_ram && sdfa_reset(&n.s) == SDFA_ERR_FROZEN);
+    unload(&n);
+}
+
 /* What is not linked: KERNEL. Learning is not needed without memory for the tail. */
 static void kernels(char **path) {
     struct net n = load(path[0]);
@@ -88,6 +102,10 @@ static void kernels(char **path) {
     k = sdfa_all_kernels;
     k.feedback[0] = k.feedback[1] = NULL;
     CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    k = sdfa_all_kernels;
+    k.update[0] = NULL;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    CHECK(open_with(&n, &k, 0) == SDFA_ERR_OK && n.s.class_n > 0);
     unload(&n);
 }
 
@@ -315,6 +333,7 @@ static const struct {
     {"open", open_all},
     {"alignment", alignment},
     {"memory", memory},
+    {"anew", anew},
     {"kernels", kernels},
     {"frozen", frozen},
     {"nothing_learns", nothing_learns},

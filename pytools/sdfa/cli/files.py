@@ -44,6 +44,9 @@ def export(
     loss: Annotated[
         str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
     ] = None,
+    master: Annotated[
+        int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
+    ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
     json_to: JsonOpt = None,
 ) -> None:
@@ -59,8 +62,8 @@ def export(
     graph, _ = read_model(model)
     said = beside(model, graph.sha256)
     asked = Options(
-        train_last, feedback, connections, seed, lr, threshold, loss, tuple(labels.split(",")) if labels else (),
-        _calibration(graph, calib),
+        train_last, feedback, connections, seed, lr, threshold, loss, master,
+        tuple(labels.split(",")) if labels else (), _calibration(graph, calib),
     )  # fmt: skip
     asked.refuse_useless(said)
     result = export_file(model, name, asked, said)

@@ -43,6 +43,9 @@ def init(
         float | None, typer.Option(metavar="ERROR", help="Smaller output errors are dropped (0 to below 1).")
     ] = None,
     loss: Annotated[str | None, typer.Option(metavar="LOSS", help="softmax_ce (the default) or mse.")] = None,
+    master: Annotated[
+        int | None, typer.Option(metavar="BITS", help="Of the weights: 8 (the default), or 16 while they learn.")
+    ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
     json_to: JsonOpt = None,
 ) -> None:
@@ -58,7 +61,7 @@ def init(
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
     asked = Options(
-        train_last, feedback or "random", connections, seed, lr, threshold, loss,
+        train_last, feedback or "random", connections, seed, lr, threshold, loss, master,
         tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
     asked.refuse_useless(ModelSettings())

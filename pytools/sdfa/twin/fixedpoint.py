@@ -170,3 +170,8 @@ def lanes(y: UInt64Array) -> Int64Array:
     y = y.astype(np.int64)
     rotated = (y >> 24) | (y << 8)
     return i64(np.stack([y, y >> 8, y >> 16, rotated], axis=-1) & 0xFFFF)
+
+
+def octets(y: UInt64Array) -> Int64Array:
+    """Words uint64[...] to their four bytes int64[..., 4], the lowest first (3.4)."""
+    return i64(np.stack([y >> np.uint64(8 * i) for i in range(4)], axis=-1) & np.uint64(0xFF))

@@ -22,7 +22,8 @@ class Layer:
     """One trainable layer: K = in_n inputs, N = out_n neurons, C outputs of the model.
 
     place: index of its DENSE operation. z_in: zero point of its input; in_scale: its scale.
-    bias_off, weights_off: bytes, in the tail. mant, exp: int64[N], s_a / s_w = mant · 2^exp; mant = 0 freezes.
+    bias_off, weights_off, fractions_off: bytes, in the tail; None: no 16-bit master weights.
+    mant, exp: int64[N], s_a / s_w = mant · 2^exp; mant = 0 freezes.
     index, coef: int64[N, k] or None. sigma: int64[N] or None.
     """
 
@@ -37,6 +38,7 @@ class Layer:
     weights_off: int
     mant: Int64Array
     exp: Int64Array
+    fractions_off: int | None
     index: Int64Array | None
     coef: Int64Array | None
     sigma: Int64Array | None
@@ -47,6 +49,13 @@ class Layer:
     def weights(self, tail: bytes) -> Int8Array:
         """A copy of its weights int8[N, K] in these bytes."""
         flat = np.frombuffer(tail, np.int8, self.out_n * self.in_n, self.weights_off)
+        return flat.reshape(self.out_n, self.in_n).copy()
+
+    def fractions(self, tail: bytes) -> Int8Array | None:
+        """A copy of the fractions of its master weights int8[N, K], if it has any."""
+        if self.fractions_off is None:
+            return None
+        flat = np.frombuffer(tail, np.int8, self.out_n * self.in_n, self.fractions_off)
         return flat.reshape(self.out_n, self.in_n).copy()
 
     def bias(self, tail: bytes) -> Int32Array:
@@ -88,13 +97,15 @@ def _layer(image: Image, record: np.void, feedback: str, i: int, n: int, classes
     op = image.ops[place][1]
     source = image.tensors[int(op["in"])]
     in_n, out_n, act_min, act_max = ints(op, "in_n", "out_n", "act_min", "act_max")
+    weights_off, master = int(op["weights"]), image.learning is not None and int(image.learning["master_bits"])
+    fractions_off = weights_off + -(-out_n * in_n // 4) * 4 if master else None
     ratio = image.constant(int(record["ratio"]), RATIO, out_n)
     tables = i < n - 1 and feedback != "bp"
     index, coef = _tables(image, record, out_n, classes) if tables else (None, None)
     sigma = i64(image.constant(int(record["sigma"]), "<u2", out_n)) if feedback == "bp" and i else None
     return Layer(
         place, in_n, out_n, int(source["zero_point"]), float(source["scale"]), act_min, act_max,
-        int(op["bias"]), int(op["weights"]), i64(ratio["mant"]), i64(ratio["exp"]), index, coef, sigma,
+        int(op["bias"]), weights_off, i64(ratio["mant"]), i64(ratio["exp"]), fractions_off, index, coef, sigma,
         *ints(record, "delta_exp", "bias_mant", "bias_exp"),
     )  # fmt: skip
 

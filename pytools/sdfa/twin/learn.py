@@ -48,7 +48,8 @@ class _Pass:
 class Twin:
     """A device in numpy: an image and its trainable state.
 
-    weights: int8[N, K], biases: int32[N], per trainable layer. random: the generator's state. A learned image
+    weights: int8[N, K], fractions: of 16-bit master weights, int8[N, K] or None, biases: int32[N], per trainable layer.
+    random: the generator's state. A learned image
     starts with its learned values. rounding other than "stochastic" and threshold other than "sum" are for
     experiments; the device has neither.
     """
@@ -77,6 +78,7 @@ class Twin:
         # the bytes of the padding stay what they are
         self._start = tail
         self.weights: list[Int8Array] = [layer.weights(tail) for layer in self.layers]
+        self.fractions: list[Int8Array | None] = [layer.fractions(tail) for layer in self.layers]
         self.biases: list[Int32Array] = [layer.bias(tail) for layer in self.layers]
         self.set_rate(rate)
 
@@ -90,8 +92,10 @@ class Twin:
     def tail_bytes(self) -> bytes:
         """The trainable tail as it lies in RAM (1.5)."""
         tail = bytearray(self._start)
-        for layer, w, b in zip(self.layers, self.weights, self.biases, strict=True):
+        for layer, w, f, b in zip(self.layers, self.weights, self.fractions, self.biases, strict=True):
             tail[layer.weights_off : layer.weights_off + w.size] = w.tobytes()
+            if layer.fractions_off is not None and f is not None:
+                tail[layer.fractions_off : layer.fractions_off + f.size] = f.tobytes()
             tail[layer.bias_off : layer.bias_off + 4 * b.size] = b.astype("<i4").tobytes()
         return bytes(tail)
 
@@ -219,6 +223,7 @@ class Twin:
         if not len(moves.rows):
             return
         self.stats.weights_updated += layer.in_n * len(moves.rows)
-        change = apply(layer, self._draws[i], moves, i64(x) - layer.z_in, self.weights[i], self.biases[i])
+        a = i64(x) - layer.z_in
+        change = apply(layer, self._draws[i], moves, a, self.weights[i], self.fractions[i], self.biases[i])
         self.stats.moved += change.moved
         self.stats.saturated_weights += change.saturated

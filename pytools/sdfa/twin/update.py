@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.twin.fixedpoint import LCG_INCREMENT, LCG_MULTIPLIER, MASK32, Int64Array, i64, lanes, lcg_jumps, mix
+from sdfa.records import MASTER_BITS
+from sdfa.twin.fixedpoint import LCG_INCREMENT, LCG_MULTIPLIER, MASK32, Int64Array, i64, lanes, lcg_jumps, mix, octets
 from sdfa.twin.layers import Layer
 
 Rounding = Literal["stochastic", "nearest", "truncate"]
@@ -113,24 +114,49 @@ def apply(
     moves: Moves,
     a: Int64Array,
     weights: npt.NDArray[np.int8],
+    fractions: npt.NDArray[np.int8] | None,
     bias: npt.NDArray[np.int32],
 ) -> Change:
-    """Move weights int8[N, K] and bias int32[N] in place; a = q − z_in, int64[K]."""
+    """Move weights int8[N, K], their fractions and bias int32[N] in place; a = q − z_in, int64[K]."""
     words = draws.words(moves)
     old = weights[moves.rows].astype(np.int64)
     step = moves.g[:, None] * a
-    r = lanes(words[:, 1:]).reshape(len(moves.rows), -1)[:, : layer.in_n]
-    delta = (step + draws.offsets(step, 16, r)) >> 16
-    wanted = old + delta
-    # a weight of -128 from the factory stays until it moves
-    new = np.where(delta, np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX), old)
+    if fractions is None:
+        new, stopped = _whole(draws, old, step, words[:, 1:])
+    else:
+        new, fractions[moves.rows], stopped = _master(draws, old, fractions[moves.rows], step, words[:, 1:])
     folded = layer.z_in * (new - old).sum(axis=1)
     wanted_bias = bias[moves.rows] + _bias_step(layer, draws, moves.g, words[:, 0]) - folded
     new_bias = np.clip(wanted_bias, -BIAS_MAX, BIAS_MAX)
     weights[moves.rows] = new.astype(np.int8)
     bias[moves.rows] = new_bias.astype(np.int32)
-    stopped = np.count_nonzero(new != wanted) + np.count_nonzero(new_bias != wanted_bias)
+    stopped += np.count_nonzero(new_bias != wanted_bias)
     return Change(int(np.abs(new - old).sum()), int(stopped))
+
+
+def _whole(draws: Draws, old: Int64Array, step: Int64Array, words: npt.NDArray[np.uint64]) -> tuple[Int64Array, int]:
+    """New int8 weights, and how many the clamp stopped. step: G · a; words: the generator's, [R, groups]."""
+    r = lanes(words).reshape(len(old), -1)[:, : old.shape[1]]
+    delta = (step + draws.offsets(step, 16, r)) >> 16
+    wanted = old + delta
+    # a weight of -128 from the factory stays until it moves
+    new = np.where(delta, np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX), old)
+    return new, np.count_nonzero(new != wanted)
+
+
+def _master(
+    draws: Draws, old: Int64Array, fractions: npt.NDArray[np.int8], step: Int64Array, words: npt.NDArray[np.uint64]
+) -> tuple[Int64Array, npt.NDArray[np.int8], int]:
+    """New int8 weights and fractions of master weights, and how many the clamp stopped."""
+    half, bits = 1 << (MASTER_BITS - 1), MASTER_BITS
+    r = octets(words).reshape(len(old), -1)[:, : old.shape[1]]
+    delta = (step + draws.offsets(step, 16 - bits, r)) >> (16 - bits)
+    before = (old << bits) + fractions
+    wanted = before + delta
+    low, high = -(WEIGHT_MAX << bits) - half, (WEIGHT_MAX << bits) + half - 1
+    master = np.where(delta, np.clip(wanted, low, high), before)
+    new = (master + half) >> bits
+    return new, (master - (new << bits)).astype(np.int8), np.count_nonzero(master != wanted)
 
 
 def _bias_step(layer: Layer, draws: Draws, g: Int64Array, words: npt.NDArray[np.uint64]) -> Int64Array:

@@ -1,0 +1,67 @@
+/* 16-bit master weights, for training from scratch (SPEC.md 1.5, 3.4): master = 256 * weight + fraction. Inference reads
+ * the int8 weights alone. */
+#include "sdfa_update.h"
+
+#define FRACTION   (1 << SDFA_MASTER_BITS)
+#define MASTER_MAX (SDFA_WEIGHT_MAX * FRACTION + FRACTION / 2 - 1) /* the largest that rounds to 127 */
+#define MASTER_MIN (-SDFA_WEIGHT_MAX * FRACTION - FRACTION / 2)    /* the smallest that rounds to -127 */
+
+/* Offset of the fractions in the tail: behind the weights. */
+static uint32_t fractions_at(const struct sdfa_dense_op *op) {
+    return op->weights + ((op->in_n * op->out_n + 3u) & ~3u);
+}
+
+static int check(const struct sdfa *s) {
+    for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
+        const struct sdfa_dense_op *op = sdfa_layer_op(s, l); /* whose weights lie in the tail */
+        if (!sdfa_in_range(fractions_at(op), op->in_n * op->out_n, s->tail_len))
+            return SDFA_ERR_LEARNING;
+    }
+    return SDFA_ERR_OK;
+}
+
+static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct sdfa_tally *t) {
+    int32_t old = *w, master = old * FRACTION + *fraction + change, v;
+    if (master > MASTER_MAX || master < MASTER_MIN) {
+        t->stopped++;
+        master = master > 0 ? MASTER_MAX : MASTER_MIN;
+    }
+    v = (master + FRACTION / 2) >> SDFA_MASTER_BITS;
+    *w = (int8_t)v;
+    *fraction = (int8_t)(master - v * FRACTION);
+    t->sum += (uint32_t)(v - old);
+    t->moved += (uint32_t)(v < old ? old - v : v - old);
+}
+
+/* All weights of a row. Each of the four bytes of a random word serves one of them. */
+static struct sdfa_tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint32_t at, int32_t step) {
+    struct sdfa_tally t = {0, 0, 0};
+    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + fractions_at(r->op) + at;
+    uint32_t random = 0;
+    for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
+        int32_t change;
+        if ((j & 3u) == 0)
+            random = sdfa_random(&s->random);
+        change = (step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
+        if (change)
+            move_weight(w + j, f + j, change, &t);
+    }
+    return t;
+}
+
+static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
+    int64_t bias_step = sdfa_bias_step(s, r->layer, step);
+    struct sdfa_tally t = move_weights(s, r, i * r->op->in_n, step);
+    sdfa_row_moved(s, r, i, bias_step, &t);
+}
+
+static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
+    const struct sdfa_rows r = sdfa_rows_of(s, l);
+    for (uint32_t i = 0; i < r.op->out_n; i++) {
+        int32_t step = sdfa_row_step(s, &r, i, d[i]);
+        if (step)
+            move_row(s, &r, i, step);
+    }
+}
+
+const struct sdfa_update sdfa_update_master = {check, layer};

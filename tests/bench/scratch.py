@@ -1,0 +1,161 @@
+"""Digits 64-32-10 from seeded random weights, batch 1, 5 epochs of 1,437 samples: what a step costs on each core.
+
+python -m tests.bench.scratch [--board B ...] shows the figures beside the targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.datasets import load_digits
+
+from sdfa.adapt import quantize_input, sample_orders, tail_weight_count
+from sdfa.costs import Costs
+from sdfa.dense_model import DenseNet, Scaling, he_net, quantize_dense
+from sdfa.device import Device, Learn, Measure, Reset, Set, Stage
+from sdfa.export import Export, Options, export_graph
+from sdfa.image import rate_q24
+from sdfa.init import Calibration, init_net
+from sdfa.load import load_tflite
+from sdfa.targets import Qemu
+from sdfa.targets.machines import Machine
+from sdfa.targets.size import code_len
+from tests.bench.singles import BOARDS, Figures, core_of
+
+SIZES = (64, 32, 10)
+TRAIN_N, EPOCHS = 1437, 5
+RATE, DECAY = 0.1, 0.5
+FORCED_N = 100
+NAME = "digits 64-32-10"
+
+# What must not be exceeded: instructions of sdfa_run and sdfa_learn, means over all steps; bytes.
+TARGETS = {
+    "step": {"M4": 6_500, "M3": 9_500, "M0": 15_000},
+    "step, every row forced": {"M4": 15_000, "M3": 24_000, "M0": 45_000},
+    "step, inputs without zeros": {"M4": 6_500, "M3": 11_000, "M0": 20_000},
+    "step, output layer only": {"M4": 5_000, "M3": 8_500, "M0": 14_000},
+    "all RAM, bytes": dict.fromkeys(("M4", "M3", "M0"), 3_400),
+    "all RAM, output layer only, bytes": dict.fromkeys(("M4", "M3", "M0"), 1_200),
+    "trainer code, bytes": {"M4": 4096, "M0": 4096},
+}
+SHOWN = ("microbit", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547", "riscv32")
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """x float32 (n, 64) between 0 and 1, y (n,): to learn; the rest to judge by."""
+
+    x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    y: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    x_unseen: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    y_unseen: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+
+def digits(seed: int) -> Digits:
+    """1,437 samples to learn and 360 to judge by, parted by the seed."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)
+    return Digits(x[:TRAIN_N], y[:TRAIN_N], x[TRAIN_N:], y[TRAIN_N:])
+
+
+def untrained(seed: int, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], feedback: str = "random") -> Export:
+    """The image of a net that learns from scratch. x: to set the scales by."""
+    options = Options(feedback=feedback, seed=seed, rate=RATE)
+    return init_net(SIZES, "net", Calibration(x), 4.0, options)[0]
+
+
+def epochs(export: Export, of: Digits, seed: int) -> list[Stage]:
+    """Five epochs with a rate that halves."""
+    x, stages = quantize_input(export.image, of.x), []
+    for epoch, order in enumerate(sample_orders(len(x), EPOCHS, seed)):
+        stages += [Set(rate_q24=rate_q24(RATE * DECAY**epoch), seed=seed if epoch == 0 else None)]
+        stages += [Learn(x[order], of.y[order])]
+    return stages
+
+
+def _always_active(seed: int, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Export:
+    """A net whose hidden neurons are all active, and so all have a delta."""
+    net = he_net(SIZES, np.random.default_rng(seed))
+    low = net.forward(x)[0].min()
+    lowest = (x @ net.weights[0].T).min(axis=0)
+    lifted = DenseNet(net.weights, [(0.5 - np.minimum(lowest, low)).astype(np.float32), net.biases[1]])
+    model = quantize_dense(replace(lifted, weights=[net.weights[0], net.weights[1] / 8]), x, Scaling(4.0))
+    options = Options(feedback="random", seed=seed, rate=0.6, tau=0.0, loss="softmax_ce")
+    return export_graph(load_tflite(model, "net"), "net", options)
+
+
+def machine_of(board: str) -> Machine:
+    return BOARDS[board]
+
+
+def _measured(machine: Machine, export: Export, stages: list[Stage]) -> tuple[Costs, float]:
+    """Costs, and the share of all weights whose rows were updated."""
+    session = Device(Qemu(machine, counting=True), export.data).session([*stages, Measure()])
+    stats = session.state.stats
+    return session.costs[0], stats.weights_updated / (stats.steps * tail_weight_count(export.image))
+
+
+def _step(costs: Costs) -> int:
+    return costs.run.mean + costs.learn.mean
+
+
+def _ram(export: Export, costs: Costs) -> int:
+    ram = export.report["ram"]
+    return int(ram["arena"] + ram["tail"] + ram["state"] + costs.stack_len)
+
+
+def scratch_figures(board: str) -> Figures:
+    """The figures of one board."""
+    machine, seed = BOARDS[board], 1
+    of = digits(seed)
+    net = untrained(seed, of.x)
+    costs, _ = _measured(machine, net, epochs(net, of, seed))
+    found = {"run": costs.run.mean, "step": _step(costs)}
+    forced = _always_active(seed, of.x)
+    x = quantize_input(forced.image, of.x[:FORCED_N])
+    singles: list[Stage] = [s for i in range(FORCED_N) for s in (Reset(), Learn(x[i : i + 1], of.y[i : i + 1]))]
+    all_rows, share = _measured(machine, forced, [Set(seed=seed), *singles])
+    assert share > 0.97, f"{share:.1%} of the rows were forced to move"
+    full = replace(of, x=np.maximum(of.x, np.float32(1 / 16)))
+    full_net = untrained(seed, np.concatenate([full.x, np.zeros((1, 64), np.float32)]))
+    without_zeros, _ = _measured(machine, full_net, epochs(full_net, full, seed))
+    last_net = untrained(seed, of.x, "last")
+    last, _ = _measured(machine, last_net, epochs(last_net, of, seed))
+    code, none = (code_len(machine, "net", net.csource, loss) for loss in ("softmax_ce", None))
+    return {
+        f"{NAME}: {name}": value
+        for name, value in {
+            **found,
+            "step, every row forced": _step(all_rows),
+            "step, inputs without zeros": _step(without_zeros),
+            "step, output layer only": _step(last),
+            "all RAM, bytes": _ram(net, costs),
+            "all RAM, output layer only, bytes": _ram(last_net, last),
+            "trainer code, bytes": code - none,
+        }.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m tests.bench.scratch", description=__doc__)
+    parser.add_argument("--board", nargs="+", choices=BOARDS, default=SHOWN)
+    boards = parser.parse_args().board
+    figures = {board: scratch_figures(board) for board in boards}
+    table = Table(title=f"{NAME} from scratch: ours / target")
+    table.add_column("")
+    for board in boards:
+        table.add_column(core_of(BOARDS[board]), justify="right")
+    for name in next(iter(figures.values())):
+        aims = TARGETS.get(name.split(": ")[1], {})
+        cells = [f"{figures[b][name]:,} / {aims.get(core_of(BOARDS[b]), 0) or '-'}" for b in boards]
+        table.add_row(name.split(": ")[1], *cells)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
