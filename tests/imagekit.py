@@ -26,6 +26,7 @@ from sdfa.records import (
     SECTION,
     TENSOR,
     VERSION,
+    table_count,
 )
 
 Array = npt.NDArray[Any]
@@ -110,6 +111,7 @@ class Recipe:
     loss: str = "softmax_ce"
     activation: str = "RELU"
     k: int = 2
+    centred: bool = False
     rate: float = 0.05
     tau: float = 1 / 32
     seed: int = 1
@@ -205,7 +207,8 @@ def _learning(make: _Maker) -> bytes:
     )  # fmt: skip
     exps = [-15]
     for m in reversed(meta[1:]):
-        exps.insert(0, exps[0] + _sigma(m)[1] + 8 if recipe.feedback == "bp" else -7 - 6)
+        transported = recipe.feedback == "bp" or (recipe.feedback == "live" and len(exps) == 1)
+        exps.insert(0, exps[0] + _sigma(m)[1] + 8 if transported else -7 - 6)
     return head + b"".join(_layer(make, i, exps[i]) for i in range(len(meta)))
 
 
@@ -225,9 +228,12 @@ def _layer(make: _Maker, i: int, delta_exp: int) -> bytes:
     table["mant"], table["exp"] = ratio.T
     mant, exp = mantissa(1 / meta["input_scale"] ** 2)
     fields: dict[str, int] = {"bias_mant": mant, "bias_exp": exp, "delta_exp": delta_exp}
-    if recipe.feedback == "bp" and i:
+    layer_n = len(make.meta)
+    if i and (recipe.feedback == "bp" or (recipe.feedback == "live" and i == layer_n - 1)):
         fields["sigma"] = data.add(_sigma(meta)[0], "<u2")
-    if recipe.feedback not in ("bp", "last") and i < len(make.meta) - 1:
+    if recipe.feedback == "live" and i == layer_n - 2:
+        fields |= {"k": recipe.k, "flags": int(recipe.centred)}
+    if i < table_count(recipe.feedback, layer_n):
         k = classes if recipe.feedback == "dense" else recipe.k
         index = np.stack([make.rng.permutation(classes)[:k] for _ in range(n)])
         fields |= {"k": k, "index": data.add(index, np.uint8 if classes <= 256 else "<u2")}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sdfa.adapt import quantize_input, sample_orders, tail_weight_count
 from sdfa.bundle import model_dir
 from sdfa.check import flat
-from sdfa.demo import RULES, changed_digits, export_digits
+from sdfa.demo import RULES, Rule, changed_digits, export_digits
 from sdfa.device import Classify, Device, Learn, Set, Stats
 from sdfa.graph import Int8Array
 from sdfa.image import tau_q15
@@ -21,6 +21,9 @@ from sdfa.settings import load_settings
 from sdfa.targets import find_target
 
 IntArray = npt.NDArray[np.int64]
+
+LIVE_RULES = (Rule("live k=1", "live", 1, 0.006), Rule("live k=2", "live", 2, 0.006))
+"""Beside demo.RULES."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,9 @@ class Task:
 
 @functools.cache
 def digits_task(rule: str, sensor: str, seed: int, epochs: int) -> Task:
-    """rule: a name of demo.RULES. seed: of the samples, their order and random tables."""
+    """rule: a name of demo.RULES or LIVE_RULES. seed: of the samples, their order and random tables."""
     settings = load_settings(model_dir("digits") / "model.toml")
-    export = export_digits(next(r for r in RULES if r.name == rule), settings, seed)
+    export = export_digits(next(r for r in (*RULES, *LIVE_RULES) if r.name == rule), settings, seed)
     samples, unseen = changed_digits(sensor, seed)
     x, x_unseen = (quantize_input(export.image, s.x) for s in (samples, unseen))
     y, y_unseen = (s.y.astype(np.int64) for s in (samples, unseen))

@@ -133,6 +133,8 @@ class Step:
                 elif layer.index is not None and layer.coef is not None:
                     pairs = zip(layer.coef[i].tolist(), layer.index[i].tolist(), strict=True)
                     d.append(sat16((sum(b * e[c] for b, c in pairs) + 128) >> 8))
+                elif layer.live is not None:
+                    d.append(self.heard(i, e, layer.live.k, layer.live.centred))
                 else:
                     d.append(self.transport(n + 1, i, found[0]))
             found.insert(0, d)
@@ -143,6 +145,14 @@ class Step:
         assert sigma is not None
         t = [(v * s + (1 << 14)) >> 15 for v, s in zip(d, sigma.tolist(), strict=True)]
         return sat16((i32(sum(row[i] * v for row, v in zip(self.weights[n], t, strict=True)) + 128)) >> 8)
+
+    def heard(self, i: int, e: list[int], k: int, centred: bool) -> int:
+        sigma = self.layers[-1].sigma
+        assert sigma is not None
+        v = {c: (self.weights[-1][c][i] * int(sigma[c]) + (1 << 11)) >> 12 for c in range(len(e)) if e[c]}
+        m = (sum(v.values()) * (65536 // len(v)) + (1 << 15)) >> 16 if centred and len(v) > k else 0
+        strongest = sorted(v, key=lambda c: (-abs(v[c] - m), c))[:k]
+        return sat16((sum((v[c] - m) * e[c] for c in strongest) + (1 << 10)) >> 11)
 
     def learn(self, x: list[int], label: int | list[int], rate_q24: int, tau: int) -> None:
         tensors, acc = self.forward(x)

@@ -18,6 +18,7 @@ from tests.samples import bare, cnn_image, dense_image, frozen_image, learned
 from tests.tiny_image import tiny_image
 
 CE, BP, MSE, FROZEN = dense_image(), dense_image("bp"), dense_image("dense", "mse"), frozen_image()
+LIVE = dense_image("live")
 ERRORS = {error.value: error.name for error in read_list(SRC / "sdfa.h", "SDFA_ERRORS")}
 
 
@@ -34,7 +35,9 @@ def _opened(folder: Path, *images: bytes) -> list[str]:
     return [ERRORS[int(line)] for line in _api(folder, "open", *images)]
 
 
-@pytest.mark.parametrize("image", [CE, BP, dense_image("random"), cnn_image()], ids=["aligned", "bp", "random", "cnn"])
+@pytest.mark.parametrize(
+    "image", [CE, BP, LIVE, dense_image("random"), cnn_image()], ids=["aligned", "bp", "live", "random", "cnn"]
+)
 @pytest.mark.parametrize(
     "case",
     [
@@ -151,7 +154,7 @@ REFUSED = {
     ],
     "LEARNING": [
         *(_inside(LERN, _at(LEARNING, name), fmt, value) for name, fmt, value in (
-            ("layer_n", "H", 0), ("layer_n", "H", 2), ("loss", "B", 2), ("feedback", "B", 5), ("feedback", "B", 0),
+            ("layer_n", "H", 0), ("layer_n", "H", 2), ("loss", "B", 2), ("feedback", "B", 6), ("feedback", "B", 0),
             ("rate_q24", "I", 0), ("rate_q24", "I", 0xFFFFFFFF), ("rate_q24", "I", 1), ("tau_q15", "H", 32768),
             ("error", "I", 1 << 20), ("error", "I", 1), ("delta", "I", 1 << 20), ("zmult", "I", 1 << 20),
             ("zshift", "I", 1 << 20),
@@ -163,7 +166,9 @@ REFUSED = {
         )),
         _inside(LERN, _at(LEARNING, "loss"), "B", 0, dense_image("last", "mse", (4, 1))),  # one class
         _inside(b"DATA", struct.unpack_from("<I", CE, _start(CE, LERN) + _at(LEARNING, "zmult"))[0], "i", -1),
-        _layer("op", "I", 0, 1), _layer("sigma", "I", 1 << 20, 1, BP), _layer("ratio", "I", 0, 0),
+        _layer("op", "I", 0, 1), _layer("sigma", "I", 1 << 20, 1, BP), _layer("sigma", "I", 1 << 20, 2, LIVE),
+        _layer("k", "H", 9, 1, LIVE), _layer("flags", "I", 2, 1, LIVE),
+        _layer("ratio", "I", 0, 0),
         _inside(OPS, _at(DENSE, "flags", 2), "H", LAYER_TAIL),  # the accumulators are not kept
     ],
     "KERNEL": [_inside(OPS, 0, "H", 0), _inside(OPS, 0, "H", 99)],

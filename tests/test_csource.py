@@ -24,6 +24,11 @@ MODELS = {
     "cnn": (cnn(np.random.default_rng(1)), Options(train_last=2)),
     "frozen": (cnn(np.random.default_rng(1), softmax=False), Options(train_last=0)),
     "bp": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="bp")),
+    "live": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="live")),
+    "deep": (
+        dense_net(np.random.default_rng(1), (6, 5, 4, 3), softmax=True, per_channel=True),
+        Options(feedback="live", train_last=3),
+    ),
     "mse": (dense_net(np.random.default_rng(1), (6, 5, 2), softmax=False, per_channel=True), Options(train_last=1)),
 }
 
@@ -75,9 +80,16 @@ def test_only_what_the_model_needs_is_named(name: str) -> None:
     export = _export(name)
     source = export.csource.source
     assert set(re.findall(r"&sdfa_kernel_(\w+),", source)) == {kind for kind, _ in export.image.ops}
-    expected = {"cnn": {"softmax_ce"}, "frozen": set(), "bp": {"softmax_ce"}, "mse": {"mse"}}[name]
+    expected = {"cnn": {"softmax_ce"}, "frozen": set(), "mse": {"mse"}}.get(name, {"softmax_ce"})
     assert set(re.findall(r"&sdfa_loss_(\w+)", source)) == expected
-    rules = {"cnn": {"table"}, "frozen": set(), "bp": {"bp"}, "mse": set()}[name]
+    rules = {
+        "cnn": {"table"},
+        "frozen": set(),
+        "bp": {"bp"},
+        "live": {"live"},
+        "deep": {"table", "live"},
+        "mse": set(),
+    }[name]
     assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
     assert set(re.findall(r"&sdfa_update_(\w+)", source)) == (set() if name == "frozen" else {"int8"})
 

@@ -134,6 +134,33 @@ def test_calibration_changes_aligned_tables_alone() -> None:
     assert all(parts[tag] == others[tag] for tag in (b"TENS", b"TAIL", b"META"))
 
 
+def test_the_report_says_what_aligned_tables_come_from() -> None:
+    x = np.random.default_rng(0).integers(-128, 128, (40, 12)).astype(np.int8)
+    ways: dict[str | None, dict[str, Any]] = {
+        "product": {"feedback": "aligned"}, "mean": {"feedback": "live", "calib": x}, None: {"feedback": "random"},
+    }  # fmt: skip
+    for expected, options in ways.items():
+        assert _export(train_last=3, **options).report["learning"]["jacobian"] == expected
+    assert _export(feedback="live", train_last=2).report["learning"]["jacobian"] is None  # it has no table
+    plain = _export(train_last=3, calib=x, jacobian="product")
+    assert plain.data == _export(train_last=3).data
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jacobian": "mean"}, "give some with --calib"),
+        ({"jacobian": "median"}, "unknown Jacobian 'median'; known: mean, product"),
+        ({"feedback": "random", "rank": 99}, "--rank 99: between 1 and"),
+        ({"feedback": "live", "connections": 99}, "--connections 99: between 1 and the number of outputs"),
+        ({"feedback": "live", "centred": True, "model": REGRESSION}, "--centred is for cross-entropy"),
+    ],
+)
+def test_feedback_that_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SdfaError, match=message):
+        _export(**options)
+
+
 # --- report and files ---
 
 

@@ -19,6 +19,7 @@ from sdfa.feedback import (
     products,
     quantize_table,
     random_table,
+    ranked_table,
 )
 from sdfa.graph import FloatArray
 
@@ -96,6 +97,28 @@ def test_random_rows_are_as_long_as_the_jacobians_whatever_k_is(k: int) -> None:
     assert abs(float(rows.mean())) < 0.02
 
 
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(8, 40), st.integers(0, 2**20))
+def test_ranked_rows_are_equally_long_and_of_that_rank(k: int, rank: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    j = rng.normal(0, 0.3, (n, 8))
+    table = ranked_table(j, k, rank, rng)
+    b = table.matrix(8)
+    assert np.linalg.matrix_rank(b) == rank
+    assert (np.count_nonzero(b, axis=1) <= k).all()
+    assert len({tuple(row * np.sign(row[np.flatnonzero(row)[0]])) for row in b}) == rank
+    length = math.sqrt(float((j**2).sum(axis=1).mean()))
+    # one unit of int8 in each of k coefficients, of which the largest is 64 or more
+    np.testing.assert_allclose(np.linalg.norm(b, axis=1), length, atol=math.sqrt(k) * 2.0 ** (table.exponent - 1))
+    if k == 1:
+        assert len(set(table.index.ravel().tolist())) == rank
+
+
+def test_rank_is_refused_where_there_is_none() -> None:
+    for j, rank, limit in ((np.ones((20, 4)), 5, 4), (np.ones((3, 10)), 4, 3), (np.ones((20, 4)), 0, 4)):
+        with pytest.raises(SdfaError, match=f"--rank {rank}: between 1 and {limit}, the least of"):
+            ranked_table(j, 2, rank, np.random.default_rng(0))
+
+
 def test_random_of_an_untrained_net_has_length_one() -> None:
     rows = random_table(np.zeros((4000, 4)), 2, np.random.default_rng(0)).matrix(4)
     assert float((rows**2).sum(axis=1).mean()) == pytest.approx(1.0, rel=0.05)
@@ -124,15 +147,18 @@ def test_products_and_jacobians_are_the_derivative() -> None:
 
 def test_each_kind_makes_its_tables() -> None:
     js = [RNG.normal(0, 1, (8, 4)), RNG.normal(0, 1, (6, 4))]
-    shapes = {"aligned": 2, "random": 2, "dense": 4}
+    shapes = {"aligned": 2, "random": 2, "dense": 4, "live": 2}
     for kind, k in shapes.items():
         tables = make_tables(kind, js, 2, np.random.default_rng(0))
-        assert [t.index.shape for t in tables] == [(8, k), (6, k)]
+        expected = [(8, k), (6, k)]  # the last hidden layer needs no table with live feedback
+        assert [t.index.shape for t in tables] == (expected[:1] if kind == "live" else expected)
     for kind in ("bp", "last"):
         assert make_tables(kind, js, 99, np.random.default_rng(0)) == []
     for k in (0, 5):
         with pytest.raises(SdfaError, match="between 1 and the number of outputs, 4"):
             make_tables("aligned", js, k, np.random.default_rng(0))
+    with pytest.raises(SdfaError, match="live feedback has at most 8"):
+        make_tables("live", [np.ones((3, 20))], 9, np.random.default_rng(0))
     with pytest.raises(SdfaError, match="unknown feedback"):
         make_tables("none", js, 1, np.random.default_rng(0))
 

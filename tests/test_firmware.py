@@ -260,18 +260,17 @@ UPDATES = {8: "sdfa_update_int8", 16: "sdfa_update_master"}
 def test_a_firmware_without_learning_holds_no_code_for_it(tmp_path: Path) -> None:
     symbols = _linked(_exported(0), "0", tmp_path)
     assert {"sdfa_open", "sdfa_run", "sdfa_kernel_dense"} <= symbols
-    unused = LEARNING | OTHERS | {"sdfa_feedback_table", "sdfa_feedback_bp", *UPDATES.values()}
+    unused = LEARNING | OTHERS | {f"sdfa_feedback_{kind}" for kind in ("table", "bp", "live")} | {*UPDATES.values()}
     assert symbols & unused == set()
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}
 
 
 @pytest.mark.parametrize("master", UPDATES)
-@pytest.mark.parametrize(("feedback", "other"), [("aligned", "bp"), ("bp", "table")])
-def test_a_firmware_that_learns_holds_its_own_rules_only(
-    feedback: str, other: str, master: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("feedback", "own"), [("aligned", "table"), ("bp", "bp"), ("live", "live")])
+def test_a_firmware_that_learns_holds_its_own_rules_only(feedback: str, own: str, master: int, tmp_path: Path) -> None:
     symbols = _linked(_exported(2, feedback, master), "sdfa_learn(&net, 1)", tmp_path)
     assert symbols >= LEARNING
-    assert symbols & (OTHERS | {f"sdfa_feedback_{other}"}) == set()
+    assert symbols & OTHERS == set()
+    assert {name for name in symbols if name.startswith("sdfa_feedback_")} == {f"sdfa_feedback_{own}"}
     assert symbols & set(UPDATES.values()) == {UPDATES[master]}
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}

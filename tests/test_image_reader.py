@@ -22,6 +22,7 @@ from tests.imagekit import Data, Recipe, inputs, op_image, resealed, tail_image,
 RECIPE = Recipe((6, 4, 3), k=2)
 GOOD = tail_image(RECIPE)
 BP = tail_image(Recipe((6, 5, 4, 3), feedback="bp"))
+LIVE = tail_image(Recipe((6, 5, 4, 3), feedback="live"))
 
 
 def poked(data: bytes, tag: bytes, off: int, fmt: str, value: int) -> bytes:
@@ -142,7 +143,7 @@ LIES = {
     "layer_n": poked(GOOD, b"LERN", 0, "H", 1),
     "no layers": poked(GOOD, b"LERN", 0, "H", 0),
     "loss": poked(GOOD, b"LERN", at(LEARNING, "loss"), "B", 2),
-    "feedback": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 5),
+    "feedback": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 6),
     "master weights": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 8),
     "master_bits": poked(GOOD, b"LERN", at(LEARNING, "master_bits"), "H", 7),
     "last": poked(GOOD, b"LERN", at(LEARNING, "feedback"), "B", 0),
@@ -159,6 +160,11 @@ LIES = {
     "bias_mant": poked(GOOD, b"LERN", layer_at("bias_mant"), "H", 1),
     "bias_exp": poked(GOOD, b"LERN", layer_at("bias_exp"), "h", 17),
     "sigma": poked(BP, b"LERN", layer_at("sigma", 1), "I", 1 << 20),
+    "live k": poked(LIVE, b"LERN", layer_at("k", 1), "H", 9),
+    "live flag": poked(LIVE, b"LERN", layer_at("flags", 1), "I", 2),
+    "live sigma": poked(LIVE, b"LERN", layer_at("sigma", 2), "I", 1 << 20),
+    "live table": poked(LIVE, b"LERN", layer_at("k", 0), "H", 0),
+    "live scratch": poked(LIVE, b"LERN", at(LEARNING, "delta"), "I", int(read_image(LIVE).ops[2][1]["acc"])),
     "LRND": with_learned(GOOD, bytes(LEARNED.itemsize)),
     "META": with_learned(GOOD, b"").replace(b'{"tail"', b'{"tail '),
     "META list": resealed(GOOD.replace(b'{"tail": [', b'[{"tail": ')),

@@ -35,7 +35,7 @@ EVERYWHERE = ["host", "host sanitized", *BOARDS]
 
 @dataclass(frozen=True)
 class Case:
-    """A net and how it learns. sizes: inputs, hidden neurons, outputs. k counts only for random and aligned."""
+    """A net and how it learns. sizes: inputs, hidden neurons, outputs. k counts for random, aligned and live."""
 
     feedback: str = "aligned"
     k: int = 2
@@ -45,13 +45,15 @@ class Case:
     activation: str = "RELU"
     zero_point: int = 17
     sizes: tuple[int, ...] = (21, 14, 10, 6)
+    centred: bool = False
     rate: float = 0.05
     tau: float | None = None
     seed: int = 1
     master: int = 8
 
     def __str__(self) -> str:
-        parts = (self.feedback, f"k{self.k}", f"{self.layers}layers", self.loss, self.activation)
+        kind = f"{self.feedback}-centred" if self.centred else self.feedback
+        parts = (kind, f"k{self.k}", f"{self.layers}layers", self.loss, self.activation)
         scales = "channels" if self.per_channel else "tensor"
         return "-".join((*parts, scales, f"z{self.zero_point}", *(["master"] if self.master == 16 else [])))
 
@@ -64,16 +66,17 @@ def export_case(case: Case) -> bytes:
     )  # fmt: skip
     options = Options(
         train_last=case.layers, feedback=case.feedback, connections=case.k, seed=case.seed, rate=case.rate,
-        tau=case.tau, loss=case.loss, master=case.master,
+        tau=case.tau, loss=case.loss, centred=case.centred and case.loss == "softmax_ce", master=case.master,
     )  # fmt: skip
     return export_graph(load_tflite(model, "net"), "net", options).data
 
 
 def every_kind() -> list[Case]:
-    """Each feedback kind, k and number of layers that go together."""
+    """Each feedback kind, k and number of layers that go together; centred only where the errors have the sum 0."""
     tables = [(kind, k, n) for kind in ("random", "aligned") for k in (1, 2, 3) for n in (2, 3)]
     others = [("last", 1, 1), ("dense", 1, 2), ("dense", 1, 3), ("bp", 1, 1), ("bp", 1, 2), ("bp", 1, 3)]
-    return [Case(kind, k, n) for kind, k, n in (*others, *tables)]
+    live = [Case("live", k, n, centred=centred) for k, n, centred in ((1, 2, True), (2, 3, False), (3, 3, True))]
+    return [Case(kind, k, n) for kind, k, n in (*others, *tables)] + live
 
 
 def every_case() -> list[Case]:
@@ -229,6 +232,8 @@ def test_cross_entropy_without_a_softmax(name: str) -> None:
         Case("dense", 1, 2),
         Case("bp"),
         Case("last", 1, 1),
+        Case("live", 3, centred=True),
+        Case("live", 2, 2, "mse"),
     ],
     ids=str,
 )
@@ -236,7 +241,7 @@ def test_more_than_256_outputs(case: Case, sanitize: bool) -> None:
     """The index table has 16-bit entries then."""
     data = export_case(replace(case, sizes=(16, 24, 150, 300), rate=0.02, tau=0.0))
     table = Twin(read_image(data)).layers[0].index
-    if case.feedback in ("aligned", "random", "dense"):
+    if case.feedback in ("aligned", "random", "dense") or (case.feedback, case.layers) == ("live", 3):
         assert table is not None
         assert table.max() > 255
     result = check(Host(sanitize=sanitize), data, None, steps=300)
@@ -314,7 +319,7 @@ def continued(target: Target, data: bytes, stage: Stage) -> bytes:
     return learned_image(data, found.tail, state.stats.steps, state.random, state.rate_q24, state.tau_q15)
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "bp"])
+@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_a_learned_image_goes_on(name: str, feedback: str) -> None:
     """Stopping, storing and opening again costs nothing: the same bytes as without a break."""

@@ -66,9 +66,11 @@ def test_it_starts_as_the_twin(activation: str) -> None:
     Recipe(SIZES, rate=0.02, weight_max=60),
     Recipe(SIZES, rate=0.02, weight_max=60, feedback="bp"),
     Recipe(SIZES, rate=0.02, weight_max=60, feedback="dense"),
+    Recipe(SIZES, rate=0.02, weight_max=60, feedback="live", k=1),
+    Recipe(SIZES, rate=0.02, weight_max=60, feedback="live", centred=True),
     Recipe(SIZES, rate=0.02, weight_max=60, frozen=2),
     Recipe((20, 5), rate=0.01, weight_max=60, feedback="last"),
-], ids=lambda r: f"{r.feedback}-{r.frozen}")  # fmt: skip
+], ids=lambda r: f"{r.feedback}-{r.k}-{r.frozen}")  # fmt: skip
 def test_the_twin_follows_it(recipe: Recipe) -> None:
     """One step of the twin, averaged over generator seeds, is the float step: the rounding is unbiased."""
     image = tail_of(dataclasses.replace(recipe, tau=0))

@@ -18,6 +18,9 @@ labels = ["a", "b"]
 train_last = 2
 feedback = "random"
 connections = 3
+centred = true
+rank = 2
+jacobian = "product"
 rate = 1
 threshold = 0.5
 loss = "mse"
@@ -37,7 +40,7 @@ def _write(folder: Path, text: str) -> Path:
 
 def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert load_settings(_write(tmp_path, FULL)) == ModelSettings(
-        "net", "ab", ("a", "b"), 2, "random", 3, 1, 0.5, "mse", 4, 16, 5, 6
+        "net", "ab", ("a", "b"), 2, "random", 3, True, 2, "product", 1, 0.5, "mse", 4, 16, 5, 6
     )
 
 

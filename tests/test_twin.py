@@ -18,7 +18,7 @@ from sdfa.load import load_tflite, read_model
 from sdfa.records import ADD, CONV, POOL
 from sdfa.twin import infer
 from sdfa.twin.error import probabilities
-from sdfa.twin.learn import Twin
+from sdfa.twin.learn import Twin, _Pass
 from tests.imagekit import Data, Recipe, inputs, op_image, tail_image, tail_of, with_learned
 from tests.oneop import oracle_run, random_input, random_oneop
 from tests.step_oracle import Step, clamp, mbqm
@@ -31,6 +31,9 @@ RECIPES = [
     Recipe(DEEP, feedback="dense", activation="RELU6", seed=3),
     Recipe(DEEP, feedback="bp", seed=4),
     Recipe((5, 3, 2), feedback="bp", activation="NONE", tau=0, seed=5),
+    Recipe(DEEP, feedback="live", k=1, tau=0, seed=7),
+    Recipe(DEEP, feedback="live", k=1, centred=True, seed=8),
+    Recipe((5, 9, 7), feedback="live", k=3, centred=True, activation="NONE", tau=0, seed=9),
     Recipe(FLAT, feedback="last", seed=6),
     Recipe(DEEP, seed=7, rate=1.0, tau=0),
     Recipe(DEEP, seed=8, rate=0.002, frozen=3),
@@ -64,7 +67,7 @@ def test_step_equals_the_specification(recipe: Recipe) -> None:
     assert twin.stats.moved > 0
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "bp"])
+@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
 def test_squared_error_equals_the_specification(feedback: str) -> None:
     image = tail_of(Recipe(DEEP, feedback=feedback, loss="mse", tau=0.01, rate=0.5))
     twin, oracle = Twin(image), Step(image)
@@ -77,7 +80,7 @@ def test_squared_error_equals_the_specification(feedback: str) -> None:
     assert twin.stats.moved > 0
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last"])
+@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last", "live"])
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_channel: bool) -> None:
     net = Net(np.random.default_rng(20), (30,))
@@ -94,6 +97,21 @@ def test_step_of_an_exported_model_equals_the_specification(feedback: str, per_c
         oracle.learn(sample.tolist(), int(label), twin.rate_q24, twin.tau_q15)
     assert _state(twin) == _oracle_state(oracle)
     assert twin.stats.moved > 0
+
+
+@pytest.mark.parametrize(("centred", "before", "after"), [(False, (0, 50), (3, -60)), (True, (2, -37.5), (3, -65))])
+def test_live_feedback_follows_the_weights(centred: bool, before: tuple[int, float], after: tuple[int, float]) -> None:
+    """Weights (50, 40, -10, 30, 1) of a neuron; then the fourth learns to be -60. Output 4 has no error."""
+    twin = Twin(tail_of(Recipe((5, 3, 5), feedback="live", k=1, centred=centred, activation="NONE", tau=0)))
+    layer = dataclasses.replace(twin.layers[-1], sigma=np.full(5, 1 << 15))
+    twin.layers = (twin.layers[0], layer)
+    e = np.array([10000, -4000, -3000, -3000, 0])
+    twin.weights[-1][:, 1] = (50, 40, -10, 30, 1)
+    hidden = np.zeros(3, np.int8)
+    seen = _Pass([], [hidden, np.zeros(5, np.int8)], np.zeros(5, np.int64))
+    for output, weight in (before, after):
+        assert int(twin._deltas(seen, e)[0][1]) == (int(8 * weight) * int(e[output]) + (1 << 10)) >> 11
+        twin.weights[-1][3, 1] = -60
 
 
 def test_saturation_is_counted() -> None:

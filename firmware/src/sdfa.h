@@ -177,14 +177,14 @@ struct sdfa_kernels {
     const struct sdfa_kernel *const *op; /* op_n entries, any order */
     uint32_t op_n;
     const struct sdfa_loss *loss[2];         /* softmax cross-entropy, mean squared error; NULL: not linked */
-    const struct sdfa_feedback *feedback[2]; /* tables, back-propagation; NULL: not linked */
+    const struct sdfa_feedback *feedback[3]; /* tables, back-propagation, live; NULL: not linked */
     const struct sdfa_update *update[2];     /* int8 weights, 16-bit master weights; NULL: not linked */
 };
 extern const struct sdfa_kernel sdfa_kernel_dense, sdfa_kernel_conv, sdfa_kernel_depthwise, sdfa_kernel_avgpool,
     sdfa_kernel_maxpool, sdfa_kernel_add, sdfa_kernel_softmax, sdfa_kernel_mul, sdfa_kernel_mean, sdfa_kernel_pad,
     sdfa_kernel_copy, sdfa_kernel_table;
 extern const struct sdfa_loss sdfa_loss_softmax_ce, sdfa_loss_mse;
-extern const struct sdfa_feedback sdfa_feedback_table, sdfa_feedback_bp;
+extern const struct sdfa_feedback sdfa_feedback_table, sdfa_feedback_bp, sdfa_feedback_live;
 extern const struct sdfa_update sdfa_update_int8, sdfa_update_master;
 extern const struct sdfa_kernels sdfa_all_kernels; /* everything, for tools that open any image */
 

@@ -11,6 +11,6 @@ const struct sdfa_kernels sdfa_all_kernels = {
     all,
     sizeof all / sizeof all[0],
     {&sdfa_loss_softmax_ce, &sdfa_loss_mse},
-    {&sdfa_feedback_table, &sdfa_feedback_bp},
+    {&sdfa_feedback_table, &sdfa_feedback_bp, &sdfa_feedback_live},
     {&sdfa_update_int8, &sdfa_update_master},
 };

@@ -16,11 +16,10 @@ static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32
     return 1;
 }
 
-static int check(const struct sdfa *s) {
-    uint32_t last = sdfa_learning_of(s)->layer_n - 1u, class_n = sdfa_layer_op(s, last)->out_n;
-    for (uint32_t l = 0; l < last; l++)
-        if (!layer_ok(s, sdfa_layer_at(s, l), sdfa_layer_op(s, l)->out_n, class_n))
-            return SDFA_ERR_LEARNING;
+static int check(const struct sdfa *s, uint32_t l) {
+    uint32_t class_n = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u)->out_n;
+    if (!layer_ok(s, sdfa_layer_at(s, l), sdfa_layer_op(s, l)->out_n, class_n))
+        return SDFA_ERR_LEARNING;
     return SDFA_ERR_OK;
 }
 

@@ -48,6 +48,7 @@ enum sdfa_layer_flag {
     SDFA_LAYER_PACKABLE = 16
 };
 enum sdfa_add_flag { SDFA_ADD_SUBTRACT = 1 };
+enum sdfa_live_flag { SDFA_LIVE_CENTRED = 1 };
 enum sdfa_loss_kind { SDFA_LOSS_SOFTMAX_CE = 0, SDFA_LOSS_MSE = 1 };
 enum { SDFA_MASTER_BITS = 8 }; /* of fractions in RAM; the other value of master_bits is 0 */
 enum sdfa_feedback_kind {
@@ -55,7 +56,8 @@ enum sdfa_feedback_kind {
     SDFA_FEEDBACK_RANDOM = 1,
     SDFA_FEEDBACK_ALIGNED = 2,
     SDFA_FEEDBACK_DENSE = 3,
-    SDFA_FEEDBACK_BP = 4
+    SDFA_FEEDBACK_BP = 4,
+    SDFA_FEEDBACK_LIVE = 5
 };
 
 struct SDFA_ALIAS sdfa_header {
@@ -159,7 +161,7 @@ struct SDFA_ALIAS sdfa_layer {
     int16_t delta_exp;
     uint16_t bias_mant;
     int16_t bias_exp;
-    uint32_t reserved[2];
+    uint32_t flags, reserved;
 };
 
 struct SDFA_ALIAS sdfa_ratio {

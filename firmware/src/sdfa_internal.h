@@ -34,9 +34,10 @@ struct sdfa_loss {
     int (*error)(struct sdfa *s, sdfa_i16 *e, const void *answer);
 };
 
-/* One way of error delivery. Fills d, int16[N of layer l], before f' is applied; above: deltas of layer l + 1. */
+/* One way of error delivery. check: what hidden layer l needs, SDFA_ERR_OK or the reason. deltas: fills d, int16[N of
+ * layer l], before f' is applied; above: deltas of layer l + 1. It may overwrite the kept accumulators. */
 struct sdfa_feedback {
-    int (*check)(const struct sdfa *s);
+    int (*check)(const struct sdfa *s, uint32_t l);
     void (*deltas)(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above);
 };
 
@@ -190,6 +191,14 @@ struct sdfa_rate {
 };
 struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24);
 int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24);
+
+/* How the error reaches hidden layer l; NULL: not linked. */
+static inline const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l) {
+    const struct sdfa_learning *g = sdfa_learning_of(s);
+    if (g->feedback == SDFA_FEEDBACK_LIVE && l + 2u == g->layer_n)
+        return s->kernels->feedback[2];
+    return s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
+}
 
 /* int16 of one hidden layer's deltas, rounded up to even. */
 uint32_t sdfa_delta_len(const struct sdfa *s);

@@ -90,12 +90,14 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
 }
 
 static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
-    const struct sdfa_feedback *feedback = s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
-    if (g->feedback > SDFA_FEEDBACK_BP || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
+    int error = SDFA_ERR_OK;
+    if (g->feedback > SDFA_FEEDBACK_LIVE || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
         return SDFA_ERR_LEARNING;
-    if (g->layer_n == 1)
-        return SDFA_ERR_OK;
-    return feedback ? feedback->check(s) : SDFA_ERR_KERNEL;
+    for (uint32_t l = 0; !error && l + 1u < g->layer_n; l++) {
+        const struct sdfa_feedback *feedback = sdfa_feedback_of(s, l);
+        error = feedback ? feedback->check(s, l) : SDFA_ERR_KERNEL;
+    }
+    return error;
 }
 
 static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {

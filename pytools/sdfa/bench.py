@@ -16,6 +16,7 @@ from sdfa.data import Samples, load_inputs
 from sdfa.device import Device, Info, Measure, Profile, Run, Stage
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import layer_rows, repack
+from sdfa.records import FEEDBACKS, table_count
 from sdfa.targets import Qemu
 from sdfa.targets.build import compiler_version
 from sdfa.targets.size import code_len
@@ -144,5 +145,6 @@ def _tables(image: Image) -> int:
     if image.learning is None:
         return 0
     index = 2 if class_count(image) > 256 else 1
-    outputs = (int(image.ops[image.op_off.index(int(layer["op"]))][1]["out_n"]) for layer in image.layers)
-    return sum(n * int(layer["k"]) * (index + 1) for n, layer in zip(outputs, image.layers, strict=True))
+    layers = image.layers[: table_count(FEEDBACKS[int(image.learning["feedback"])], len(image.layers))]
+    outputs = (int(image.ops[image.op_off.index(int(layer["op"]))][1]["out_n"]) for layer in layers)
+    return sum(n * int(layer["k"]) * (index + 1) for n, layer in zip(outputs, layers, strict=True))

@@ -128,7 +128,8 @@ def compare_float(
         reference.learn_many(inputs, y, rate_q24 / 2**24, tau_q15 / 2**15)
         fixed, exact = flat(learned) - flat(start), flat(reference) - flat(start)
         scale = float(np.linalg.norm(fixed) * np.linalg.norm(exact))
-    if not np.isfinite(scale):
+        outputs = reference.logits(inputs)
+    if not (np.isfinite(scale) and np.isfinite(outputs).all()):
         return {"diverged": True, "cosine": None}
     result: dict[str, Any] = {
         "diverged": False,
@@ -137,7 +138,7 @@ def compare_float(
         "weights": tail_weight_count(image),
     }
     if loss_of(image) == "softmax_ce":
-        a, b = learned.logits(inputs).argmax(axis=1), reference.logits(inputs).argmax(axis=1)
+        a, b = learned.logits(inputs).argmax(axis=1), outputs.argmax(axis=1)
         result |= {
             "agreement": float(np.mean(a == b)), "accuracy_fixed": float(np.mean(a == y)),
             "accuracy_float": float(np.mean(b == y)),

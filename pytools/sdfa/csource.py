@@ -10,7 +10,7 @@ import numpy as np
 from sdfa.errors import SdfaError
 from sdfa.image_reader import Image
 from sdfa.packing import repack
-from sdfa.records import FEEDBACKS, LOSSES
+from sdfa.records import FEEDBACKS, LOSSES, table_count
 
 DSP_CORE = "defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE)"
 """Cores that packed weights are for, as sdfa_core.h has them."""
@@ -93,15 +93,21 @@ def _image_words(data: bytes) -> str:
     return f"#if {DSP_CORE} /* weights packed for this core */\n{_words(packed)}\n#else\n{_words(plain)}\n#endif"
 
 
+_TRANSPORTS = {"bp": 1, "live": 2}
+"""Kinds that read the present weights, and their slots."""
+
+
 def _rules(image: Image) -> str:
     """Initialisers of the slots for loss, feedback and update."""
-    losses, feedbacks, updates = ["0", "0"], ["0", "0"], ["0", "0"]
+    losses, feedbacks, updates = ["0", "0"], ["0", "0", "0"], ["0", "0"]
     if image.learning is not None:
         loss = int(image.learning["loss"])
         losses[loss] = f"&sdfa_loss_{LOSSES[loss]}"
-        bp = FEEDBACKS[int(image.learning["feedback"])] == "bp"
-        if len(image.layers) > 1:
-            feedbacks[int(bp)] = "&sdfa_feedback_bp" if bp else "&sdfa_feedback_table"
+        feedback, layer_n = FEEDBACKS[int(image.learning["feedback"])], len(image.layers)
+        if table_count(feedback, layer_n):
+            feedbacks[0] = "&sdfa_feedback_table"
+        if feedback in _TRANSPORTS and layer_n > 1:
+            feedbacks[_TRANSPORTS[feedback]] = f"&sdfa_feedback_{feedback}"
         master = bool(image.learning["master_bits"])
         updates[int(master)] = "&sdfa_update_master" if master else "&sdfa_update_int8"
     return ", ".join(f"{{{', '.join(slots)}}}" for slots in (losses, feedbacks, updates))

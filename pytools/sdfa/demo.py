@@ -56,7 +56,7 @@ def export_digits(rule: Rule, settings: ModelSettings, seed: int = 1) -> Export:
         train_last=1 if rule.feedback == "last" else settings.train_last, feedback=rule.feedback,
         connections=rule.connections, seed=seed, rate=rule.rate, tau=settings.threshold, labels=settings.labels,
     )  # fmt: skip
-    if rule.feedback == "aligned":
+    if rule.feedback in ("aligned", "live"):
         train, _ = load_digits()
         image = export_graph(graph, "digits", replace(options, train_last=0)).image
         options = replace(options, calib=quantize_input(image, train.x[:CALIBRATION]))

@@ -42,14 +42,19 @@ class Options:
     """What a user may choose. None: what model.toml says, else the default that suits the model.
 
     train_last: dense layers that learn, 0 for inference only. rate: learning rate. tau: error threshold.
-    connections: outputs that each hidden neuron listens to. labels: names of the classes.
-    master: bits of the weights that learn: 8, or 16 with fractions in RAM.
-    calib: int8 (n, *input), to average the Jacobian over for aligned feedback.
+    connections: outputs that each hidden neuron listens to. centred: of live feedback, the weights less their mean
+    over the outputs that have an error. rank: of random or dense feedback; None leaves it free.
+    jacobian: what aligned tables come from, `mean` (over calib; the default where there is one) or `product` of the
+    weights. master: bits of the weights that learn: 8, or 16 with fractions in RAM.
+    calib: int8 (n, *input). labels: names of the classes.
     """
 
     train_last: int | None = None
     feedback: str | None = None
     connections: int | None = None
+    centred: bool | None = None
+    rank: int | None = None
+    jacobian: str | None = None
     seed: int | None = None
     rate: float | None = None
     tau: float | None = None
@@ -70,22 +75,33 @@ class Options:
         """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given."""
         filled = self.filled(said)
         if filled.train_last == 0:
-            for name in ("feedback", "connections", "rate", "tau", "loss", "master", "calib"):
+            for name in (
+                "feedback", "connections", "centred", "rank", "jacobian", "rate", "tau", "loss", "master", "calib",
+            ):  # fmt: skip
                 if getattr(self, name) is not None:
                     option = {"rate": "lr", "tau": "threshold"}.get(name, name)
                     raise SdfaError(f"--{option} has no use where nothing learns (--train-last 0): leave it away")
         feedback = filled.feedback or DEFAULT_FEEDBACK
-        if self.connections is not None and feedback not in ("aligned", "random"):
-            raise SdfaError(f"--connections has no use with --feedback {feedback}: leave one of them away")
-        if self.calib is not None and feedback != "aligned":
-            raise SdfaError(f"--calib has no use with --feedback {feedback}: leave one of them away")
+        for name, kinds in _USES.items():
+            if getattr(self, name) is not None and feedback not in kinds:
+                raise SdfaError(f"--{name} has no use with --feedback {feedback}: leave one of them away")
+        if self.calib is not None and filled.jacobian == "product":
+            raise SdfaError("--calib has no use with --jacobian product: leave one of them away")
 
 
 _SAID = {
-    "train_last": "train_last", "feedback": "feedback", "connections": "connections", "seed": "seed",
+    "train_last": "train_last", "feedback": "feedback", "connections": "connections",
+    "centred": "centred", "rank": "rank", "jacobian": "jacobian", "seed": "seed",
     "rate": "rate", "tau": "threshold", "loss": "loss",
     "master": "master",
 }  # fmt: skip
+
+
+_USES = {
+    "connections": ("aligned", "random", "live"), "centred": ("live",), "rank": ("random", "dense"),
+    "jacobian": ("aligned", "live"), "calib": ("aligned", "live"),
+}  # fmt: skip
+"""Options that only some kinds of feedback know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,11 +183,19 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     tail = find_tail(qgraph, 1 if feedback == "last" else options.train_last)
     loss = options.loss or ("softmax_ce" if tail.softmax else "mse")
     _check_loss(tail, loss)
-    tables = _tables(qgraph, name, tail, feedback, options)
+    centred = feedback == "live" and bool(options.centred)
+    if centred and loss == "mse":
+        raise SdfaError("--centred is for cross-entropy, whose errors have the sum 0; leave it away with mse")
+    k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
+    tables = _tables(qgraph, name, tail, feedback, k, options)
     rate = DEFAULT_RATE[loss] if options.rate is None else options.rate
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
-    k = tables[0].index.shape[1] if tables else 0
-    return Learning(tail, loss, feedback, k, rate, tau, _seed(options), tables, _master_bits(options))
+    if feedback != "live" or len(tail.layers) == 1:
+        k = tables[0].index.shape[1] if tables else 0
+    jacobian = jacobian_of(feedback, options) if tables else None
+    return Learning(
+        tail, loss, feedback, k, rate, tau, _seed(options), tables, _master_bits(options), centred, jacobian
+    )
 
 
 def _master_bits(options: Options) -> int:
@@ -197,13 +221,24 @@ def _check_loss(tail: Tail, loss: str) -> None:
         raise SdfaError("cross-entropy needs at least 2 outputs; this model has 1: use mse")
 
 
-def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, options: Options) -> Sequence[Table]:
+def _tables(qgraph: QGraph, name: str, tail: Tail, feedback: str, k: int, options: Options) -> Sequence[Table]:
     weights = [layer.real_weights() for layer in tail.layers]
     js = products(weights)
-    if options.calib is not None and feedback == "aligned" and js:
+    if js and options.calib is not None and jacobian_of(feedback, options) == "mean":
         js = _calibrated(qgraph, name, tail, options.calib, weights)
-    k = min(DEFAULT_CONNECTIONS, tail.layers[-1].out_n) if options.connections is None else options.connections
-    return make_tables(feedback, js, k, np.random.default_rng(_seed(options)))
+    return make_tables(feedback, js, k, np.random.default_rng(_seed(options)), options.rank)
+
+
+def jacobian_of(feedback: str, options: Options) -> str | None:
+    """What aligned tables come from, `mean` or `product`; None for other feedback. Raises SdfaError."""
+    if feedback not in _USES["jacobian"]:
+        return None
+    said = options.jacobian or ("product" if options.calib is None else "mean")
+    if said not in ("mean", "product"):
+        raise SdfaError(f"unknown Jacobian {said!r}; known: mean, product")
+    if said == "mean" and options.calib is None:
+        raise SdfaError("--jacobian mean is an average over inputs: give some with --calib")
+    return said
 
 
 def _calibrated(
@@ -311,7 +346,8 @@ def _learning_report(g: Learning | None) -> dict[str, Any] | None:
     ]  # fmt: skip
     table = sum(t.index.size * (1 if g.tail.layers[-1].out_n <= 256 else 2) + t.coef.size for t in g.tables)
     return {
-        "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "rate": g.rate, "tau": g.tau,
+        "loss": g.loss, "feedback": g.feedback, "connections": g.connections, "centred": g.centred,
+        "jacobian": g.jacobian, "rate": g.rate, "tau": g.tau,
         "seed": g.seed, "master": 8 + g.master_bits, "layers": layers, "table_bytes": table,
         "coverage": [sorted({int(c) for c in t.index[t.coef != 0]}) for t in g.tables],
     }  # fmt: skip

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sdfa.errors import SdfaError
 from sdfa.graph import FloatArray, Int8Array
-from sdfa.records import FEEDBACKS
+from sdfa.records import FEEDBACKS, LIVE_MAX, table_count
 
 COEF_MAX = 127
 BP_SHIFT = 8
@@ -41,7 +41,8 @@ class Table:
 def quantize_table(index: npt.NDArray[np.int64], values: FloatArray) -> Table:
     """Round real coefficients (n, k) to int8 with one power-of-two scale, chosen so that the largest uses 64 .. 127."""
     peak = float(np.abs(values).max(initial=0.0))
-    exponent = math.ceil(math.log2(peak / COEF_MAX)) if peak > 0 else 0
+    # so small that its scale is no float: as good as zero
+    exponent = math.ceil(math.log2(peak / COEF_MAX)) if peak > 1e-300 else 0
     coef = np.clip(np.rint(values / 2.0**exponent), -COEF_MAX, COEF_MAX).astype(np.int8)
     return Table(index, coef, exponent)
 
@@ -111,23 +112,68 @@ def random_table(j: FloatArray, k: int, rng: np.random.Generator) -> Table:
     """k distinct outputs per neuron, coefficients uniform; rows as long on average as those of j, whatever k is."""
     n, class_n = j.shape
     index = np.argsort(rng.random((n, class_n)), axis=1)[:, :k]
-    length = math.sqrt(float(np.mean(np.sum(j**2, axis=1)))) or 1.0
-    return quantize_table(index, rng.uniform(-1.0, 1.0, (n, k)) * length * math.sqrt(3.0 / k))
+    return quantize_table(index, rng.uniform(-1.0, 1.0, (n, k)) * _row_length(j) * math.sqrt(3.0 / k))
 
 
-def make_tables(kind: str, js: Sequence[FloatArray], k: int, rng: np.random.Generator) -> list[Table]:
-    """Tables of all hidden trainable layers. js: downstream Jacobians (n, classes), first layer first."""
+def _row_length(j: FloatArray) -> float:
+    """Root of the mean squared length of the rows of j; 1 for an untrained net."""
+    return math.sqrt(float(np.mean(np.sum(j**2, axis=1)))) or 1.0
+
+
+def ranked_table(j: FloatArray, k: int, rank: int, rng: np.random.Generator) -> Table:
+    """Random feedback of a given rank, as int8 has it: each neuron hears one of `rank` patterns, or its opposite.
+
+    A pattern is k distinct outputs with uniform coefficients. All are equally long (as the rows of j on average),
+    linearly independent and equally often used, whatever k and rank are. k = 1: `rank` outputs are heard, no others.
+    SdfaError where there is no such table.
+    """
+    n, class_n = j.shape
+    if not 1 <= rank <= min(n, class_n):
+        raise SdfaError(
+            f"--rank {rank}: between 1 and {min(n, class_n)}, the least of {class_n} outputs and {n} neurons of a layer"
+        )
+    pattern = rng.permutation(np.arange(n) % rank)
+    sign = rng.choice((-1.0, 1.0), (n, 1))
+    for _ in range(_RANK_TRIES):
+        index, values = _patterns(class_n, k, rank, rng)
+        table = quantize_table(index[pattern], sign * values[pattern] * _row_length(j))
+        if np.linalg.matrix_rank(table.matrix(class_n)) == rank:
+            return table
+    raise SdfaError(
+        f"--rank {rank}: no {rank} independent patterns of {k} int8 coefficients found; give a smaller rank"
+    )
+
+
+_RANK_TRIES = 100
+
+
+def _patterns(class_n: int, k: int, rank: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """(outputs int64, coefficients) of patterns of length 1, both (rank, k). Each has an output of its own in front."""
+    order = rng.random((rank, class_n))
+    order[np.arange(rank), rng.permutation(class_n)[:rank]] = -1.0
+    values = rng.uniform(-1.0, 1.0, (rank, k))
+    return np.argsort(order, axis=1)[:, :k], values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def make_tables(
+    kind: str, js: Sequence[FloatArray], k: int, rng: np.random.Generator, rank: int | None = None
+) -> list[Table]:
+    """Tables of the hidden trainable layers that have one. js: downstream Jacobians (n, classes), first layer first.
+
+    rank: of random and dense feedback; None leaves it free.
+    """
     if kind not in FEEDBACKS:
         raise SdfaError(f"unknown feedback {kind!r}; known: {', '.join(FEEDBACKS)}")
     class_n = js[0].shape[1] if js else 0
-    if kind in ("random", "aligned") and js and not 1 <= k <= class_n:
+    if kind in ("random", "aligned", "live") and js and not 1 <= k <= class_n:
         raise SdfaError(f"--connections {k}: between 1 and the number of outputs, {class_n}")
-    if kind == "aligned":
-        return [aligned_table(j, k) for j in js]
-    if kind == "random":
-        return [random_table(j, k, rng) for j in js]
-    if kind == "dense":
-        return [random_table(j, class_n, rng) for j in js]
+    if kind == "live" and k > LIVE_MAX:
+        raise SdfaError(f"--connections {k}: live feedback has at most {LIVE_MAX}")
+    if kind in ("aligned", "live"):
+        return [aligned_table(j, k) for j in js[: table_count(kind, len(js) + 1)]]
+    if kind in ("random", "dense"):
+        k = class_n if kind == "dense" else k
+        return [random_table(j, k, rng) if rank is None else ranked_table(j, k, rank, rng) for j in js]
     return []
 
 

@@ -31,6 +31,7 @@ from sdfa.records import (
     LAYER_TAIL,
     LEARNED,
     LEARNING,
+    LIVE_CENTRED,
     LOSSES,
     MAGIC,
     RATIO,
@@ -47,9 +48,11 @@ DEAD_CHANNEL = 2.0**10
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """What learns and how. tables: one per hidden trainable layer, none for `last` and `bp`. rate, tau: real values.
-
+    """What learns and how. rate, tau: real values. centred: only with `live`.
+    jacobian: `mean` or `product`, what aligned tables come from; None without such tables.
     master_bits: of fractions that are kept behind the weights while they learn, 0 or records.MASTER_BITS.
+
+    tables: one per hidden trainable layer, none for `last` and `bp`; `live` has none for the last of them.
     """
 
     tail: Tail
@@ -61,6 +64,8 @@ class Learning:
     seed: int
     tables: Sequence[Table]
     master_bits: int = 0
+    centred: bool = False
+    jacobian: str | None = None
 
     @property
     def ops(self) -> frozenset[int]:
@@ -254,7 +259,10 @@ class _Writer:
                 "coef": self.pool.add(g.tables[n].coef),
                 "k": index.shape[1],
             }
-        if g.feedback == "bp" and n > 0:
+        layer_n = len(g.tail.layers)
+        if g.feedback == "live" and n == layer_n - 2:
+            fields |= {"k": g.connections, "flags": LIVE_CENTRED if g.centred else 0}
+        if n > 0 and (g.feedback == "bp" or (g.feedback == "live" and n == layer_n - 1)):
             fields["sigma"] = self.pool.add(bp_sigma(layer.channels.scale)[0].astype("<u2"))
         return _record(LAYER, fields)
 
@@ -284,12 +292,10 @@ def _logit_scales(last: TailLayer, loss: str) -> npt.NDArray[np.float64]:
 
 def _delta_exponents(g: Learning) -> list[int]:
     """SPEC 3.2: exponent of each layer's deltas, first layer first."""
-    if g.feedback != "bp":
-        return [t.exponent - 7 for t in g.tables] + [-15]
     exponents = [-15]
-    for layer in reversed(g.tail.layers[1:]):
+    for layer in reversed(g.tail.layers[len(g.tables) + 1 :]):
         exponents.insert(0, exponents[0] + bp_sigma(layer.channels.scale)[1] + 8)
-    return exponents
+    return [t.exponent - 7 for t in g.tables] + exponents
 
 
 def frozen_channels(layer: TailLayer) -> npt.NDArray[np.bool_]:

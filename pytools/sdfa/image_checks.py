@@ -19,9 +19,12 @@ from sdfa.records import (
     LAYER_PACKABLE,
     LAYER_PACKED,
     LAYER_TAIL,
+    LIVE_CENTRED,
+    LIVE_MAX,
     LOSSES,
     MASTER_BITS,
     RATIO,
+    table_count,
 )
 
 Records = npt.NDArray[np.void]
@@ -275,13 +278,12 @@ def check_learning(parts: Parts, header: np.void, layers: Records) -> None:
     for i, (layer, op) in enumerate(zip(layers, dense, strict=True)):
         try:
             _check_layer(parts, layer, int(op["out_n"]))
-            if FEEDBACKS[feedback] == "bp":
-                need(
-                    i == 0 or constant(parts.data, int(layer["sigma"]), "<u2", int(op["out_n"]), "sigma", 2).size,
-                    "",
-                )
-            elif i < len(layers) - 1:
+            if _carries_back(FEEDBACKS[feedback], i, len(layers)):
+                constant(parts.data, int(layer["sigma"]), "<u2", int(op["out_n"]), "sigma", 2)
+            if i < table_count(FEEDBACKS[feedback], len(layers)):
                 _check_table(parts, layer, int(op["out_n"]), classes)
+            elif FEEDBACKS[feedback] == "live" and i == len(layers) - 2:
+                _check_live(layer, header, dense[-1])
         except Damaged as e:
             raise Damaged(f"trainable layer {i}: {e}") from None
 
@@ -329,6 +331,19 @@ def _check_layer(parts: Parts, layer: np.void, n: int) -> None:
     need(((mant == 0) | (mant >= 32768)).all(), "a ratio is not normalized")
     need(int(layer["bias_mant"]) >= 32768, "bias_mant is not normalized")
     need(-31 <= int(layer["bias_exp"]) <= 16, "bias_exp is outside -31 ... 16")
+
+
+def _carries_back(feedback: str, i: int, layer_n: int) -> bool:
+    """Whether an error goes back through the weights of trainable layer i."""
+    return i > 0 and (feedback == "bp" or (feedback == "live" and i == layer_n - 1))
+
+
+def _check_live(layer: np.void, header: np.void, last: np.void) -> None:
+    need(1 <= int(layer["k"]) <= LIVE_MAX, f"it has {int(layer['k'])} live connections, not 1 ... {LIVE_MAX}")
+    need(int(layer["flags"]) <= LIVE_CENTRED, "it has an unknown flag")
+    delta, acc, in_n, out_n = *ints(header, "delta"), *ints(last, "acc", "in_n", "out_n")
+    apart = delta >= acc + 4 * out_n or acc >= delta + 2 * in_n
+    need(apart, "its deltas overlap the accumulators")
 
 
 def _check_table(parts: Parts, layer: np.void, n: int, classes: int) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from sdfa.adapt import class_count
 from sdfa.errors import SdfaError, printable
 from sdfa.export import Options, export_graph
+from sdfa.feedback_report import show_feedback
 from sdfa.fold import fold_shapes
 from sdfa.graph import Graph
 from sdfa.image_reader import Image, read_image
@@ -20,7 +21,7 @@ from sdfa.memory_map import as_data, from_data, memory_map
 from sdfa.memory_picture import draw_png
 from sdfa.memory_text import draw
 from sdfa.quantize import SUPPORTED_OPS
-from sdfa.records import FEEDBACKS, LOSSES, MAGIC
+from sdfa.records import FEEDBACKS, LOSSES, MAGIC, table_count
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -104,10 +105,11 @@ def _learning(image: Image) -> dict[str, Any] | None:
 
 
 def _layer(image: Image, n: int) -> dict[str, Any]:
+    assert image.learning is not None
     layer = image.layers[n]
     op = image.ops[image.op_off.index(int(layer["op"]))][1]
     rows = {"in": int(op["in_n"]), "out": int(op["out_n"]), "connections": int(layer["k"])}
-    if not rows["connections"]:
+    if n >= table_count(FEEDBACKS[int(image.learning["feedback"])], len(image.layers)):
         return rows
     wide = "<u2" if class_count(image) > 256 else "u1"
     index = image.constant(int(layer["index"]), wide, rows["out"] * rows["connections"])
@@ -142,6 +144,8 @@ def show(what: dict[str, Any], console: Console) -> None:
     console.print(table)
     if what["type"] == "sdfa":
         _show_image(what, console)
+        if "feedback" in what:
+            show_feedback(what["feedback"], console)
     elif what["memory"]:
         steps = ", ".join(f"{i} {kind}" for i, kind in enumerate(what["memory"]["steps"]))
         console.print(f"Exported for inference only, it has the operations {steps}.")

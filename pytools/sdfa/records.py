@@ -78,7 +78,7 @@ LEARNING = np.dtype(
 LAYER = np.dtype(
     [
         ("op", "<u4"), ("ratio", "<u4"), ("index", "<u4"), ("coef", "<u4"), ("sigma", "<u4"), ("k", "<u2"),
-        ("delta_exp", "<i2"), ("bias_mant", "<u2"), ("bias_exp", "<i2"), ("reserved", "<u4", 2),
+        ("delta_exp", "<i2"), ("bias_mant", "<u2"), ("bias_exp", "<i2"), ("flags", "<u4"), ("reserved", "<u4"),
     ]
 )  # fmt: skip
 RATIO = np.dtype([("mant", "<u2"), ("exp", "<i2")])
@@ -90,4 +90,12 @@ STATE_LEN = 152
 LOSSES = ("softmax_ce", "mse")
 MASTER_BITS = 8
 """Of fractions behind int8 weights, where 16-bit master weights learn."""
-FEEDBACKS = ("last", "random", "aligned", "dense", "bp")
+FEEDBACKS = ("last", "random", "aligned", "dense", "bp", "live")
+LIVE_CENTRED = 1
+LIVE_MAX = 8
+"""Connections per neuron that `live` feedback can have."""
+
+
+def table_count(feedback: str, layer_n: int) -> int:
+    """How many of layer_n trainable layers have a feedback table: the first ones."""
+    return max(layer_n - {"bp": layer_n, "live": 2}.get(feedback, 1), 0)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sdfa.errors import SdfaError
 from sdfa.image_reader import Image
 from sdfa.twin.infer import Int8Array, run_until
-from sdfa.twin.layers import Layer, decode
+from sdfa.twin.layers import Layer, Live, decode
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,12 +27,12 @@ _CLAMPS = {"NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0)
 class FloatLayer:
     """Constants of one layer.
 
-    clamp: real ends of its activation. feedback: B float64[N, C]; None for the output layer and true transport.
-    live: float64[N], 0 for a row that the image freezes, else 1.
+    clamp: real ends of its activation. feedback: B float64[N, C]; how it follows the output weights, for `live`; None
+    for the output layer and true transport. live: float64[N], 0 for a row that the image freezes, else 1.
     """
 
     clamp: tuple[float, float]
-    feedback: FloatArray | None
+    feedback: FloatArray | Live | None
     live: FloatArray
 
 
@@ -99,7 +99,12 @@ class FloatTail:
         found = [e]
         for i in reversed(range(len(self.layers) - 1)):
             layer, h = self.layers[i], activations[i]
-            d = self.weights[i + 1].T @ found[0] if layer.feedback is None else layer.feedback @ e
+            if layer.feedback is None:
+                d = self.weights[i + 1].T @ found[0]
+            elif isinstance(layer.feedback, Live):
+                d = live_deltas(self.weights[-1], e, layer.feedback)
+            else:
+                d = layer.feedback @ e
             found.insert(0, np.where((layer.clamp[0] < h) & (h < layer.clamp[1]), d, 0.0))
         return found
 
@@ -122,6 +127,17 @@ class FloatTail:
             self.weights[i] -= step[:, None] * a
             self.biases[i] -= step
         return activations[-1]
+
+
+def live_deltas(weights: FloatArray, e: FloatArray, live: Live) -> FloatArray:
+    """Δ [N] of live feedback (SPEC 3.2) from output weights [C, N] and errors e [C]."""
+    heard = np.flatnonzero(e)
+    v = weights[heard].T
+    if live.centred and len(heard) > live.k:
+        v = v - v.mean(axis=1, keepdims=True)
+    chosen = np.argsort(-np.abs(v), axis=1, kind="stable")[:, : live.k]
+    found: FloatArray = (np.take_along_axis(v, chosen, axis=1) * e[heard][chosen]).sum(axis=1)
+    return found
 
 
 def features(image: Image, x: Int8Array) -> FloatArray:
@@ -151,10 +167,10 @@ def _layer(layer: Layer, meta: dict[str, Any], tail: bytes, classes: int) -> tup
     return FloatLayer(_CLAMPS[meta["activation"]], _feedback(layer, classes), live), q * scale[:, None], bias
 
 
-def _feedback(layer: Layer, classes: int) -> FloatArray | None:
+def _feedback(layer: Layer, classes: int) -> FloatArray | Live | None:
     """B float64[N, C] = coef · 2^(delta_exp + 7) (SPEC 3.2); a repeated index adds up."""
     if layer.index is None or layer.coef is None:
-        return None
+        return layer.live
     b = np.zeros((layer.out_n, classes))
     np.add.at(b, (np.arange(layer.out_n)[:, None], layer.index), layer.coef.astype(np.float64))
     return b * 2.0 ** (layer.delta_exp + 7)

@@ -67,8 +67,12 @@ def _learning(g: dict[str, Any]) -> list[Table | str]:
         )
     if not g["connections"]:
         return [title, table]
-    return [
-        title,
-        table,
-        f"{g['connections']} connections per hidden neuron, {g['table_bytes']} bytes of tables in flash",
-    ]
+    said = f"{g['connections']} connections per hidden neuron, {g['table_bytes']} bytes of tables in flash"
+    return [title, table, said + _JACOBIANS[g["jacobian"]]]
+
+
+_JACOBIANS = {
+    None: "",
+    "mean": ", aligned with the mean Jacobian over calibration data",
+    "product": ", aligned with the product of the weights",
+}

@@ -17,12 +17,13 @@ else:
 _KINDS: dict[str, dict[str, tuple[type, ...]]] = {
     "": {"name": (str,), "sha256": (str,), "labels": (list,)},
     "learning": {
-        "train_last": (int,), "feedback": (str,), "connections": (int,), "rate": (int, float),
+        "train_last": (int,), "feedback": (str,), "connections": (int,), "centred": (bool,), "rank": (int,),
+        "jacobian": (str,), "rate": (int, float),
         "threshold": (int, float), "loss": (str,), "seed": (int,), "master": (int,),
     },
     "budget": {"ram": (int,), "flash": (int,)},
 }  # fmt: skip
-_LEAST = {"train_last": 0, "connections": 1, "seed": 0, "ram": 1, "flash": 1}
+_LEAST = {"train_last": 0, "connections": 1, "rank": 1, "seed": 0, "ram": 1, "flash": 1}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class ModelSettings:
     train_last: int | None = None
     feedback: str | None = None
     connections: int | None = None
+    centred: bool | None = None
+    rank: int | None = None
+    jacobian: str | None = None
     rate: float | None = None
     threshold: float | None = None
     loss: str | None = None
@@ -75,7 +79,7 @@ def _section(path: Path, section: str, part: Any, kinds: dict[str, tuple[type, .
 
 
 def _check_value(path: Path, key: str, value: object, kind: tuple[type, ...]) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
         raise SdfaError(f"{path}: {key} must be a {kind[-1].__name__}, not {value!r}")
     if isinstance(value, int) and key in _LEAST and not _LEAST[key] <= value < 2**31:
         raise SdfaError(f"{path}: {key} is {value}: it must be at least {_LEAST[key]} and below 2^31")

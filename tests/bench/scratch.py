@@ -71,7 +71,8 @@ def untrained(seed: int, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], f
 
 def epochs(export: Export, of: Digits, seed: int) -> list[Stage]:
     """Five epochs with a rate that halves."""
-    x, stages = quantize_input(export.image, of.x), []
+    x = quantize_input(export.image, of.x)
+    stages: list[Stage] = []
     for epoch, order in enumerate(sample_orders(len(x), EPOCHS, seed)):
         stages += [Set(rate_q24=rate_q24(RATE * DECAY**epoch), seed=seed if epoch == 0 else None)]
         stages += [Learn(x[order], of.y[order])]

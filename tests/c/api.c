@@ -100,7 +100,7 @@ static void kernels(char **path) {
     run(&n, 0);
     CHECK(sdfa_class(&n.s) == SDFA_ERR_FROZEN && sdfa_learn(&n.s, 0) == SDFA_ERR_FROZEN);
     k = sdfa_all_kernels;
-    k.feedback[0] = k.feedback[1] = NULL;
+    k.feedback[0] = k.feedback[1] = k.feedback[2] = NULL;
     CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
     k = sdfa_all_kernels;
     k.update[0] = NULL;

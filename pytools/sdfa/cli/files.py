@@ -10,6 +10,7 @@ import numpy.typing as npt
 import typer
 
 from sdfa.cli.base import SEED_MAX, JsonOpt, app, console, emit, load_image
+from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
 
@@ -24,11 +25,25 @@ def export(
         int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="aligned (the default), random, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
         typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
+    ] = None,
+    centred: Annotated[
+        bool | None,
+        typer.Option(
+            "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
+        ),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1),
+    ] = None,
+    jacobian: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Aligned tables from the mean over --calib (the default with it) or product."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -62,7 +77,7 @@ def export(
     graph, _ = read_model(model)
     said = beside(model, graph.sha256)
     asked = Options(
-        train_last, feedback, connections, seed, lr, threshold, loss, master,
+        train_last, feedback, connections, centred, rank, jacobian, seed, lr, threshold, loss, master,
         tuple(labels.split(",")) if labels else (), _calibration(graph, calib),
     )  # fmt: skip
     asked.refuse_useless(said)
@@ -100,19 +115,42 @@ def inspect(
     picture_to: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Draw the memory map as a PNG.")
     ] = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Of an image: what its feedback delivers, layer by layer.")
+    ] = False,
+    calib: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Labelled samples (.npz with x and y) to compare --feedback with the gradient."
+        ),
+    ] = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Show what a model or an image holds, and its memory map over time.
 
-    Example: [cyan]pytools inspect build/digits/digits.sdfa --picture map.png[/cyan]
+    Example: [cyan]pytools inspect build/digits/digits.sdfa --feedback --picture map.png[/cyan]
     """
     from sdfa.inspect import describe, picture, show
 
-    check_outputs([picture_to] if picture_to else [], [path], json_to)
+    check_outputs([picture_to] if picture_to else [], [path, calib], json_to)
     what = describe(path)
+    if feedback:
+        what["feedback"] = _feedback_of(path, what["type"], calib)
+    elif calib is not None:
+        raise SdfaError("--calib has no use without --feedback: leave it away")
     if picture_to is not None:
         write_whole(picture_to, picture(what))
     emit(what, json_to, lambda: show(what, console))
+
+
+def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:
+    from sdfa.adapt import samples_of
+    from sdfa.feedback_report import feedback_report
+
+    if kind != "sdfa":
+        raise SdfaError(f"{path.name} has no feedback yet: export it, and give the .sdfa image")
+    _, image = load_image(path)
+    return feedback_report(image, samples_of(image, calib) if calib else None)
 
 
 @app.command()

@@ -61,8 +61,8 @@ def init(
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
     asked = Options(
-        train_last, feedback or "random", connections, seed, lr, threshold, loss, master,
-        tuple(labels.split(",")) if labels else (),
+        train_last, feedback or "random", connections, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
+        labels=tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
     asked.refuse_useless(ModelSettings())
     export, model = init_net(widths, name, _calibration(calib, widths, loss), headroom, asked)

@@ -10,11 +10,19 @@ import numpy.typing as npt
 from sdfa.errors import SdfaError
 from sdfa.image_checks import ints
 from sdfa.image_reader import Image
-from sdfa.records import FEEDBACKS, LOSSES, RATIO
+from sdfa.records import FEEDBACKS, LIVE_CENTRED, LOSSES, RATIO, table_count
 from sdfa.twin.fixedpoint import Int64Array, i64
 
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Live:
+    """Connections of each neuron, and whether its weights are centred over the outputs with an error (3.2)."""
+
+    k: int
+    centred: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +32,7 @@ class Layer:
     place: index of its DENSE operation. z_in: zero point of its input; in_scale: its scale.
     bias_off, weights_off, fractions_off: bytes, in the tail; None: no 16-bit master weights.
     mant, exp: int64[N], s_a / s_w = mant · 2^exp; mant = 0 freezes.
-    index, coef: int64[N, k] or None. sigma: int64[N] or None.
+    index, coef: int64[N, k] or None. sigma: int64[N] or None. live: of the last hidden layer with `live` feedback.
     """
 
     place: int
@@ -42,6 +50,7 @@ class Layer:
     index: Int64Array | None
     coef: Int64Array | None
     sigma: Int64Array | None
+    live: Live | None
     delta_exp: int
     bias_mant: int
     bias_exp: int
@@ -100,12 +109,15 @@ def _layer(image: Image, record: np.void, feedback: str, i: int, n: int, classes
     weights_off, master = int(op["weights"]), image.learning is not None and int(image.learning["master_bits"])
     fractions_off = weights_off + -(-out_n * in_n // 4) * 4 if master else None
     ratio = image.constant(int(record["ratio"]), RATIO, out_n)
-    tables = i < n - 1 and feedback != "bp"
-    index, coef = _tables(image, record, out_n, classes) if tables else (None, None)
-    sigma = i64(image.constant(int(record["sigma"]), "<u2", out_n)) if feedback == "bp" and i else None
+    index, coef = _tables(image, record, out_n, classes) if i < table_count(feedback, n) else (None, None)
+    transported = feedback == "bp" or (feedback == "live" and i == n - 1)
+    sigma = i64(image.constant(int(record["sigma"]), "<u2", out_n)) if i and transported else None
+    live = None
+    if feedback == "live" and i == n - 2:
+        live = Live(int(record["k"]), bool(int(record["flags"]) & LIVE_CENTRED))
     return Layer(
         place, in_n, out_n, int(source["zero_point"]), float(source["scale"]), act_min, act_max,
-        int(op["bias"]), weights_off, i64(ratio["mant"]), i64(ratio["exp"]), fractions_off, index, coef, sigma,
+        int(op["bias"]), weights_off, i64(ratio["mant"]), i64(ratio["exp"]), fractions_off, index, coef, sigma, live,
         *ints(record, "delta_exp", "bias_mant", "bias_exp"),
     )  # fmt: skip
 

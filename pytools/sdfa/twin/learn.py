@@ -14,7 +14,7 @@ from sdfa.records import LEARNED
 from sdfa.twin import infer
 from sdfa.twin.error import Error, Threshold, cross_entropy, logits, sat16, squared
 from sdfa.twin.fixedpoint import Int64Array, i64
-from sdfa.twin.layers import Layer, Learning, decode
+from sdfa.twin.layers import Layer, Learning, Live, decode
 from sdfa.twin.update import Draws, Rounding, apply, rate_of
 
 Int8Array = npt.NDArray[np.int8]
@@ -204,6 +204,8 @@ class Twin:
             layer, q = self.layers[i], seen.outputs[i]
             if layer.index is not None and layer.coef is not None:
                 d = sat16(((layer.coef * e[layer.index]).sum(axis=1) + 128) >> 8)
+            elif layer.live is not None:
+                d = self._heard(layer.live, e)
             else:
                 d = self._transported(i + 1, deltas[0])
             deltas.insert(0, np.where((layer.act_min < q) & (q < layer.act_max), d, 0))
@@ -215,6 +217,17 @@ class Twin:
         assert sigma is not None  # the reader demands it
         t = (d * sigma + (1 << 14)) >> 15
         return sat16((i64(self.weights[i]).T @ t + 128) >> 8)
+
+    def _heard(self, live: Live, e: Int64Array) -> Int64Array:
+        """Live feedback: each neuron's strongest present weights to the outputs that have an error."""
+        sigma = self.layers[-1].sigma
+        assert sigma is not None
+        heard = np.flatnonzero(e)
+        v = (i64(self.weights[-1][heard]).T * sigma[heard] + (1 << 11)) >> 12
+        if len(heard) > live.k and live.centred:
+            v -= (v.sum(axis=1, keepdims=True) * ((1 << 16) // len(heard)) + (1 << 15)) >> 16
+        chosen = np.argsort(-np.abs(v), axis=1, kind="stable")[:, : live.k]
+        return sat16(((np.take_along_axis(v, chosen, axis=1) * e[heard][chosen]).sum(axis=1) + (1 << 10)) >> 11)
 
     def _update(self, i: int, d: Int64Array, x: Int8Array) -> None:
         layer = self.layers[i]
