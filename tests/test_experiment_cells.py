@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sdfa.dense_model import Scaling, he_net, quantize_dense
 from sdfa.experiment.basenet import Training, gradients, parameters
 from sdfa.experiment.cells import Plan, Samples, learn_from_scratch, learn_in_float, learn_on_device, sgd_step
+from sdfa.experiment.rules import DEVICE, RULES
 from sdfa.export import Options, export_graph
 from sdfa.load import load_tflite
 
@@ -60,3 +63,16 @@ def test_from_scratch_learns_from_the_samples_alone() -> None:
     how = Training(hidden=(16,), noise=0.0)
     scores = learn_from_scratch(3, Samples(X[:30], Y[:30], ((X[30:], Y[30:]),)), Plan(0.01, 20, (20,), 1), how)
     assert scores.test[-1] > 0.9
+
+
+def test_every_rule_of_the_device_learns() -> None:
+    """The list of rules and what an export takes belong together; all learn an easy task."""
+    graph = load_tflite(quantize_dense(NET, X, Scaling(1.25)), "net")
+    scale, zero = float(graph.tensors[0].scale[0]), int(graph.tensors[0].zero_point[0])
+    q = np.clip(np.rint(X / scale) + zero, -128, 127).astype(np.int8)
+    samples = Samples(q[:30], Y[:30], ((q[30:], Y[30:]),))
+    for rule in (rule for rule in RULES.values() if rule.runs == DEVICE):
+        plain = Options(1 if rule.feedback == "last" else 2, rule.feedback, rule.connections, loss="softmax_ce")
+        image = export_graph(graph, "net", replace(plain, **dict(rule.more)))
+        scores = learn_on_device("host", image.data, samples, Plan(0.05, 10, (10,), 1, tau=0.0))
+        assert scores.test[-1] > max(scores.test[0], 0.6), rule.name

@@ -24,7 +24,7 @@ class Rule:
     feedback: str = ""
     connections: int | None = None
     more: tuple[tuple[str, Any], ...] = ()
-    rates: tuple[float, ...] = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+    rates: tuple[float, ...] = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 
     @property
     def random(self) -> bool:
@@ -39,6 +39,9 @@ _LIST = (
     Rule("random k=2", DEVICE, "random", 2),
     Rule("aligned k=1", DEVICE, "aligned", 1),
     Rule("aligned k=2", DEVICE, "aligned", 2),
+    Rule("live k=1", DEVICE, "live", 1),
+    Rule("live k=2", DEVICE, "live", 2),
+    Rule("live k=2 centred", DEVICE, "live", 2, (("centred", True),)),
     Rule("dense", DEVICE, "dense"),
     Rule("bp", DEVICE, "bp"),
     Rule("float bp", FLOAT),
