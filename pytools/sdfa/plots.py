@@ -12,7 +12,8 @@ from sdfa.errors import SdfaError
 # one colour and mark per rule, told apart without colour too
 STYLES = {
     "none": ("#888888", ":", None), "last": ("#b8860b", "-", "v"), "random k=1": ("#c0392b", "-", "x"),
-    "aligned k=1": ("#5dade2", "-", "s"), "aligned k=2": ("#1f618d", "-", "o"), "live k=1": ("#58d68d", "-", "D"), "live k=2": ("#1e8449", "-", "D"),
+    "aligned k=1": ("#5dade2", "-", "s"), "aligned k=2": ("#1f618d", "-", "o"),
+    "live k=1": ("#58d68d", "-", "D"), "live k=2": ("#1e8449", "-", "D"),
     "bp": ("#222222", "--", "^"),
 }  # fmt: skip
 
