@@ -78,11 +78,11 @@ def _rule(question: Question, name: str) -> Rule:
 
 
 def _nets(people: People, folds: dict[str, Fold], settings: Settings) -> dict[str, Trained]:
-    """By fold: the final net, and with ".n" those of its tunings. Equal bases share one net."""
+    """By fold with ".final" the final net, with ".0", ".1" those of its tunings. Equal bases share one net."""
     made: dict[tuple[str, ...], Trained] = {}
     nets = {}
     for name, fold in folds.items():
-        for part, base in ((name, fold.base), *((f"{name}.{i}", t[0]) for i, t in enumerate(fold.tuning))):
+        for part, base in ((f"{name}.final", fold.base), *((f"{name}.{i}", t[0]) for i, t in enumerate(fold.tuning))):
             nets[part] = made.setdefault(base, Trained(people, base, settings))
     return nets
 
@@ -124,7 +124,8 @@ def _tasks(cells: Sequence[Cell], nets: dict[str, Trained], question: Question, 
             continue
         looks = question.settings.epochs if cell.stage == "tune" else (cell.epochs,)
         looks = tuple(e for e in looks if e <= cell.epochs)
-        yield work_of(cell, _rule(question, cell.rule), nets[cell.fold], looks)
+        net = nets[cell.fold if cell.stage == "tune" else f"{cell.fold}.final"]
+        yield work_of(cell, _rule(question, cell.rule), net, looks)
 
 
 def check_question(question: Question, people: People) -> None:
