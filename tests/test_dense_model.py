@@ -105,6 +105,14 @@ def test_the_input_keeps_its_shape() -> None:
     assert graph.tensors[graph.inputs[0]].shape == (1, 2, 3, 2)
 
 
+def test_a_row_of_tiny_weights_does_not_limit_the_learning_rate() -> None:
+    """In its own units a step of the third row would be 10,000 times that of the others."""
+    weights = [np.array([[1.0, -1, 0], [0.5, 1, 1], [1e-4, 0, 0]]), np.array([[1.0, -1, 1], [-1, 1, 1]])]
+    graph = _graph(DenseNet(weights, [np.zeros(3), np.zeros(2)]), _inputs(5, 3), Scaling(headroom=1.25))
+    scales = next(t.scale for t in graph.tensors if t.shape == (3, 3))
+    np.testing.assert_allclose(scales, np.array([1, 1, 1 / 32]) * 1.25 / 127, rtol=1e-6)
+
+
 def test_rows_and_layers_of_zeros_are_sound() -> None:
     weights = [np.zeros((4, 3)), np.array([[0.0, 0, 0, 0], [1, -1, 2, 0]])]
     graph = _graph(DenseNet(weights, [np.zeros(4), np.zeros(2)]), _inputs(5, 3), Scaling())

@@ -96,7 +96,7 @@ def test_the_commands_run_in_their_order(pytools: Cli, tmp_path: Path, monkeypat
         for line in filter(lambda line: line.startswith("pytools "), block.splitlines()):
             printed += done(pytools(*shlex.split(line)[1:])).out
             ran += 1
-    assert ran == 7
+    assert ran == 8
     assert (tmp_path / "learned.tflite").stat().st_size == (model_dir("digits") / "model.tflite").stat().st_size
     (total,) = re.findall(r"measured stack \d+ = ([\d,]+) bytes", printed)
     (claim,) = re.findall(r"on the micro:bit in ([\d.]+) KB", README)

@@ -106,7 +106,7 @@ def load_samples(
     input_shape: of one sample. classes: number of labels; None means that y holds targets, a row per sample.
     outputs: targets in a row, if that is to be checked.
     """
-    x, y = _read(path, ("x", "y"))
+    x, y = read_arrays(path, ("x", "y"))
     if y.shape[:1] != x.shape[:1]:
         raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
     samples = check_inputs(path, x, input_shape)
@@ -115,18 +115,19 @@ def load_samples(
 
 def load_inputs(path: Path, *, input_shape: tuple[int, ...]) -> Inputs:
     """The array x of a .npz file, checked like that of load_samples; raises SdfaError."""
-    return check_inputs(path, _read(path, ("x",))[0], input_shape)
+    return check_inputs(path, read_arrays(path, ("x",))[0], input_shape)
 
 
 def load_arrays(path: Path, *, values: int, outputs: int | None = None) -> tuple[Inputs, Float32Array | None]:
     """The array x of a .npz file, samples of `values` values in any shape, and, with `outputs`, the targets y."""
-    found = _read(path, ("x",) if outputs is None else ("x", "y"))
+    found = read_arrays(path, ("x",) if outputs is None else ("x", "y"))
     shape = found[0].shape[1:]
     x = check_inputs(path, found[0], shape if math.prod(shape) == values and shape else (values,))
     return x, None if outputs is None else _targets(path, found[1], outputs)
 
 
-def _read(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
+def read_arrays(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
+    """These arrays of a .npz file; raises SdfaError."""
     example = ", ".join(f"{name}={name}" for name in names)
     save = f"save the samples with np.savez(path, {example})"
     if not path.is_file():

@@ -24,6 +24,7 @@ RAW_SCALE = 1 / 128
 """Real value of one unit where inputs are int8 already; their zero point is 0."""
 
 _WEIGHTS_MAX = 1 << 26
+_SMALLEST_ROW = 1 / 32  # of the largest row, for scales
 _FC_VERSION = 4  # of FULLY_CONNECTED, the first with int8
 
 
@@ -180,10 +181,15 @@ def _output_range(z: npt.NDArray[Any], scaling: Scaling) -> Range:
 
 
 def _weight_scale(w: FloatArray, scaling: Scaling) -> npt.NDArray[np.float32]:
-    """float32 (out,) or (1,). A row of zeros gets the scale of the largest row, so that it can learn."""
+    """float32 (out,) or (1,). A row of zeros gets the scale of the largest row, so that it can learn.
+
+    A row of tiny weights (weight decay leaves them at neurons that are never active) gets a larger unit than it needs:
+    a step in units of its own weights would limit the learning rate of the whole net.
+    """
     top = np.abs(w).max(axis=1)
     largest = float(top.max()) or 1.0
-    top = np.where(top > 0, top, largest) if scaling.per_channel else np.array([largest])
+    useful = np.where(top > 0, np.maximum(top, _SMALLEST_ROW * largest), largest)
+    top = useful if scaling.per_channel else np.array([largest])
     return (scaling.headroom * top / 127).astype(np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from sdfa.errors import SdfaError
 # one colour and mark per rule, told apart without colour too
 STYLES = {
     "none": ("#888888", ":", None), "last": ("#b8860b", "-", "v"), "random k=1": ("#c0392b", "-", "x"),
-    "aligned k=1": ("#5dade2", "-", "s"), "aligned k=2": ("#1f618d", "-", "o"), "bp": ("#222222", "--", "^"),
+    "aligned k=1": ("#5dade2", "-", "s"), "aligned k=2": ("#1f618d", "-", "o"),
+    "live k=1": ("#58d68d", "-", "D"), "live k=2": ("#1e8449", "-", "D"),
+    "bp": ("#222222", "--", "^"),
 }  # fmt: skip
 
 
@@ -46,3 +49,35 @@ def learning_curves(curves: Mapping[str, Sequence[float]], title: str, path: Pat
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
+
+
+def people_bars(panels: Mapping[str, Mapping[str, Mapping[str, float]]], title: str) -> bytes:
+    """A PNG: one panel each, with the mean of each rule as a bar and a dot per person; accuracies 0 ... 1."""
+    need_matplotlib()
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    rules = list(next(iter(panels.values())))
+    size = (2.0 + 4.0 * len(panels), 1.2 + 0.36 * len(rules))
+    figure, all_axes = plt.subplots(1, len(panels), figsize=size, dpi=110, sharey=True, squeeze=False)
+    for axes, (name, rows) in zip(all_axes[0], panels.items(), strict=True):
+        for place, rule in enumerate(rules):
+            values = [100 * v for v in rows[rule].values()]
+            mean = sum(values) / len(values)
+            axes.barh(place, mean, color=STYLES.get(rule, ("#7f8c8d",))[0], alpha=0.55)
+            axes.plot(values, [place] * len(values), "o", color="#222222", markersize=3)
+            axes.text(1, place, f"{mean:.1f}", va="center", fontsize=8)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("accuracy, %")
+        axes.grid(axis="x", alpha=0.3)
+    all_axes[0][0].set_yticks(range(len(rules)), rules)
+    all_axes[0][0].invert_yaxis()
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    plt.close(figure)
+    return file.getvalue()

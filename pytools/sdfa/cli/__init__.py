@@ -13,6 +13,7 @@ from sdfa.cli.experiment import experiment
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
 from sdfa.cli.paper import convs, costs, paper, results, scratch
+from sdfa.cli.people import fetch, personalize
 from sdfa.cli.untrained import init
 from sdfa.errors import SdfaError, printable
 
@@ -24,12 +25,14 @@ __all__ = [
     "demo",
     "experiment",
     "export",
+    "fetch",
     "init",
     "inspect",
     "learn",
     "main",
     "merge",
     "paper",
+    "personalize",
     "results",
     "run",
     "scratch",

@@ -1,0 +1,115 @@
+"""The results of an experiment as CSV, as Markdown, and as one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sdfa.experiment.personalize import Findings
+
+_COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
+_SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
+_STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:70em;padding:0 1em}
+table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.25em .7em;text-align:right}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}"""
+HEADINGS = (
+    "rule", "before", "after", "worst", "worst person", "minus float bp", "minus bp", "minus last", "forgotten",
+    "people below start", "updates done", "chosen rate x epochs",
+)  # fmt: skip
+
+
+def as_csv(found: Findings) -> bytes:
+    """One line per scored cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *_SCORES])
+    for cell in found.finals:
+        row = found.done[cell.key]
+        scores = [row["test"][0], row["test"][-1], row["old"][0], row["old"][-1], row["updated"], row["saturated"]]
+        scores.append(row["rate"])
+        writer.writerow([*(getattr(cell, name) for name in _COLUMNS), *scores])
+    return file.getvalue().encode()
+
+
+def rows_of(result: dict[str, Any], k: str) -> list[list[str]]:
+    """The table of one number of samples per class, as texts, under HEADINGS."""
+    return [[name, *_cells(row)] for name, row in result["k"][k]["rules"].items()]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    minus = [_difference(row["minus"].get(other)) for other in ("float bp", "bp", "last")]
+    return [
+        _percent(row["before"]), _percent(row["after"]), _percent(row["worst"]), row["worst_person"], *minus,
+        _percent(row["forgetting"]), f"{row['below_start']:.1f}", _percent(row["updated"]), _chosen(row["chosen"]),
+    ]  # fmt: skip
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _difference(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    mean = f"{100 * found['mean']:+.1f}"
+    return mean if found["low"] is None else f"{mean} ±{50 * (found['high'] - found['low']):.1f}"
+
+
+def _chosen(chosen: dict[str, Any]) -> str:
+    texts = sorted(
+        {f"{c['rate']:g} x {c['epochs']}" + (f" ({c['edge']})" if c["edge"] else "") for c in chosen.values()}
+    )
+    return "; ".join(texts)
+
+
+def as_html(result: dict[str, Any], png: bytes) -> bytes:
+    """Tables, the picture, and the whole result as JSON inside."""
+    title = html.escape(f"Personalization: {result['data']}, change {result['change']}")
+    picture = f'<img alt="accuracy by rule" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    tables = "".join(f"<h2>{k} samples per class</h2>{_table(rows_of(result, k))}" for k in result["k"])
+    raw = html.escape(json.dumps(result))
+    body = f"<h1>{title}</h1><p>{html.escape(about(result))}</p>{picture}{tables}<p>{html.escape(LEGEND)}</p>"
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>{body}'
+    return f"{page}<details><summary>all numbers (JSON)</summary><pre>{raw}</pre></details></html>\n".encode()
+
+
+def _table(rows: Iterable[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(h)}</th>" for h in HEADINGS)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def as_markdown(result: dict[str, Any]) -> bytes:
+    """A part of the results page: headings from ### on."""
+    lines = [f"### {result['data']}, change: {result['change']}", "", f"{about(result)}", ""]
+    for k in result["k"]:
+        lines += [f"{k} samples per class:", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+        lines += [*map(_line, rows_of(result, k)), ""]
+    return ("\n".join([*lines, "![accuracy by rule](accuracy.png)", "", LEGEND]) + "\n").encode()
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def about(result: dict[str, Any]) -> str:
+    """What was asked, in two sentences."""
+    settings, people, what = result["settings"], result["people"], result["about"]
+    return (
+        f"{what[:1].upper()}{what[1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
+        f"{len(result['classes'])} classes; the last {settings['learn']} dense layers learn in int8 on "
+        f"{result['target']}, error threshold {settings['tau']:g}."
+    )
+
+
+LEGEND = (
+    "Accuracy in % on samples of new people that nobody learned, mean over people and draws. Differences are paired "
+    "over people and draws, in points, with 95 % intervals over people (over draws where there is one person). "
+    "forgotten: loss on samples of old people. people below start: who end below their own accuracy before learning, "
+    "mean over draws. Rates and epochs were chosen on base people who were met as new."
+)

@@ -1,0 +1,58 @@
+"""From what a user typed to a Question and its People."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sdfa.errors import SdfaError
+from sdfa.experiment.basenet import Training
+from sdfa.experiment.own import load_own
+from sdfa.experiment.people import People
+from sdfa.experiment.personalize import Question
+from sdfa.experiment.protocol import Settings
+from sdfa.experiment.rules import RULES, find_rules
+from sdfa.experiment.sets import SETS, UNCHANGED, load_set
+
+_OWN = "your own features"
+_OWN_TRAINING = Training(hidden=(64, 32), epochs=40)
+
+
+def ask(
+    data: str, *, change: str | None, samples: str, seeds: int, rules: str, people: str, learn: int, tau: float,
+    headroom: float, tune_draws: int, decay: bool, quick: bool, target: str,
+) -> tuple[Question, People, str]:  # fmt: skip
+    """(the question, its people, what a sample is). SdfaError for what cannot be understood or read."""
+    ks = _counts(samples)
+    chosen = tuple(find_rules(rules or ",".join(RULES)))
+    settings = Settings(learn=learn, tau=tau, headroom=headroom, tune_seeds=tune_draws, decay=decay, target=target)
+    if data in SETS:
+        known = SETS[data]
+        change = change or known.changes[0]
+        found, about = load_set(data, change), known.about
+        settings = replace(settings, training=known.training, standardize=known.standardize)
+    else:
+        if change is not None:
+            raise SdfaError("--change is for the named sets: leave it away with your own file")
+        if not Path(data).suffix:
+            raise SdfaError(f"no data set {data!r}; there is {', '.join(SETS)}, or give your own .csv or .npz file")
+        found, about, change = load_own(Path(data)), _OWN, UNCHANGED
+        settings = replace(settings, training=_OWN_TRAINING)
+    question = Question(Path(data).name, change, ks, seeds, chosen, settings)
+    return question.quick() if quick else question, _only(found, people), about
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and 0 < int(part) < 100_000 for part in parts):
+        raise SdfaError(f"--samples {text!r}: give numbers of samples per class, such as 1,5,10")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _only(people: People, names: str) -> People:
+    """The same with some of its new people."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in people.new:
+            raise SdfaError(f"no new person {name!r}; there is {', '.join(people.new)}")
+    return replace(people, new=tuple(p for p in people.new if p in wanted)) if wanted else people
