@@ -42,8 +42,27 @@ class Run:
         return ""
 
 
-PAPER, SCRATCH = "The sparse-DFA paper's claims", "Learning from scratch, in integers"
+PAPER, SCRATCH, PEOPLE = (
+    "The sparse-DFA paper's claims", "Learning from scratch, in integers", "Learning from new people",
+)  # fmt: skip
+_RULES = "none,last,random k=1,aligned k=2,live k=2,live k=2 centred,bp,float bp"
+
+
+def _people(name: str, data: str, *options: str) -> Run:
+    command = ("personalize", data, "--rules", _RULES, *options)
+    return Run(f"people-{name}", PEOPLE, command, data if data != "digits" else "", quick=name == "digits")
+
+
 RUNS = (
+    _people("myo", "myo_emg"),
+    _people("myo-turned", "myo_emg", "--change", "turned"),
+    _people("sisfall", "sisfall_har"),
+    _people("sisfall-turned", "sisfall_har", "--change", "turned"),
+    _people("fsdd", "fsdd", "--tune-draws", "1"),
+    _people("gas", "gas_drift"),
+    _people("arabic", "arabic_commands", "--tune-draws", "1"),
+    _people("digits", "digits", "--samples", "50", "--tune-draws", "1"),
+    _people("mnist", "mnist", "--change", "rot45", "--samples", "50", "--seeds", "5"),
     *(Run(f"scratch-{d}", SCRATCH, ("scratch", "--data", d), d if d != "digits" else "", quick=d == "digits")
       for d in ("digits", "mnist", "fashion_mnist")),
     *(Run(f"paper-{d}", PAPER, ("paper", "--data", d), d if d != "digits" else "", quick=d == "digits")
