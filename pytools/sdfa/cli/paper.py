@@ -171,7 +171,7 @@ def results(
     console.print(f"Wrote {write_page(out)}", soft_wrap=True)
 
 
-_PARALLEL = ("paper", "scratch", "convs")
+_PARALLEL = ("personalize", "paper", "scratch", "convs")
 
 
 def _prepare(out: Path, jobs: int, target: str, json_to: Path | None) -> None:

@@ -42,8 +42,19 @@ class Run:
         return ""
 
 
+PEOPLE = "Personalization: people whom the base model has never seen"
 PAPER, SCRATCH = "The sparse-DFA paper's claims", "Learning from scratch, in integers"
+_CHANGES = (
+    ("digits", "all"), ("myo_emg", "none"), ("myo_emg", "turned"), ("sisfall_har", "none"), ("sisfall_har", "turned"),
+    ("fsdd", "none"), ("gas_drift", "none"), ("arabic_commands", "none"), ("wisdm_v11_features", "none"),
+    ("mnist", "rot45"),
+)  # fmt: skip
+"""Sets of people, and what happens to the sensor."""
+
 RUNS = (
+    *(Run(f"people-{d}-{change}", PEOPLE, ("personalize", d, "--change", change), d if d != "digits" else "",
+          quick=d == "digits")
+      for d, change in _CHANGES),
     *(Run(f"scratch-{d}", SCRATCH, ("scratch", "--data", d), d if d != "digits" else "", quick=d == "digits")
       for d in ("digits", "mnist", "fashion_mnist")),
     *(Run(f"paper-{d}", PAPER, ("paper", "--data", d), d if d != "digits" else "", quick=d == "digits")
