@@ -43,7 +43,7 @@ class Run:
 
 
 PAPER, SCRATCH, PEOPLE = (
-    "The sparse-DFA paper's claims", "Learning from scratch, in integers", "Learning from new people",
+    "The sparse-DFA paper's claims", "Learning from scratch, in integers", "Personalization: people whom the base model has never seen",
 )  # fmt: skip
 _RULES = "none,last,random k=1,aligned k=2,live k=2,live k=2 centred,bp,float bp"
 

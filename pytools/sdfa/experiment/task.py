@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy.typing as npt
 
 from sdfa.data import load_digits
 from sdfa.errors import SdfaError
+from sdfa.experiment.sets import data_folder
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -75,10 +74,9 @@ def load_task(name: str) -> Task:
         return _digits()
     if name not in _FILES:
         raise SdfaError(f"unknown data set {name!r}; there is {', '.join(TASKS)}")
-    folder = os.environ.get("SDFA_DATA", "")
-    path = Path(folder) / f"{name}.npz"
-    if not folder or not path.is_file():
-        raise SdfaError(f"{name}.npz is not there: set SDFA_DATA to the folder that holds it, or learn digits")
+    path = data_folder() / f"{name}.npz"
+    if not path.is_file():
+        raise SdfaError(f"{path} is absent: set SDFA_DATA to the folder that holds it, or learn digits")
     try:
         with np.load(path, allow_pickle=False) as found:
             return _FILES[name]({key: found[key] for key in found.files})
