@@ -42,9 +42,8 @@ class Run:
         return ""
 
 
-PAPER, SCRATCH, PEOPLE = (
-    "The sparse-DFA paper's claims", "Learning from scratch, in integers", "Personalization: people whom the base model has never seen",
-)  # fmt: skip
+PEOPLE = "Personalization: people whom the base model has never seen"
+PAPER, SCRATCH = "The sparse-DFA paper's claims", "Learning from scratch, in integers"
 _RULES = "none,last,random k=1,aligned k=2,live k=2,live k=2 centred,bp,float bp"
 
 
