@@ -101,7 +101,7 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     }
 }
 
-const struct sdfa_update sdfa_update_int8 = {check, start, layer};
+const struct sdfa_update sdfa_update_int8 = {start, check, layer};
 
 #if !SDFA_DSP
 

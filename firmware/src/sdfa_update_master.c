@@ -72,4 +72,4 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     }
 }
 
-const struct sdfa_update sdfa_update_master = {check, start, layer};
+const struct sdfa_update sdfa_update_master = {start, check, layer};
