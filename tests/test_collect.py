@@ -49,7 +49,7 @@ def test_which_experiments_run() -> None:
     assert chosen_runs([], quick=False) == list(RUNS)
     assert {run.data for run in chosen_runs([], quick=True)} == {""}
     assert [run.name for run in chosen_runs(["paper-mnist", "costs"], quick=False)] == ["paper-mnist", "costs"]
-    with pytest.raises(SdfaError, match="unknown experiment 'magic'; there is people-digits-all"):
+    with pytest.raises(SdfaError, match="unknown experiment 'magic'; there is people-myo"):
         chosen_runs(["magic"], quick=False)
 
 

@@ -58,7 +58,7 @@ def test_a_quick_run_learns(digits: tuple[Path, dict[str, Any]]) -> None:
     rows = result["k"]["5"]["rules"]
     assert list(rows) == RULES_OF_THE_TEST.split(",")
     assert rows["none"]["before"] == rows["none"]["after"]
-    assert rows["none"]["forgetting"] == 0
+    assert rows["none"]["forgetting"] == rows["none"]["updated"] == 0
     for name in ("last", "aligned k=1", "float bp"):
         assert rows[name]["after"] > rows["none"]["after"] + 0.2
         assert rows[name]["worst"] == min(rows[name]["by_person"].values())

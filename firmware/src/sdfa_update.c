@@ -34,39 +34,52 @@ static void start(const struct sdfa *s) {
 /* A row while its weights move, one by one. */
 struct row {
     uint32_t moved, stopped, largest;
-    int32_t size, sign; /* of the step: 1 ..., +-1 */
+    int32_t size, negative; /* of the step: 1 ..., 0 or -1 */
 };
 
-static int8_t moved_weight(struct row *r, int32_t old, int32_t a, uint32_t dither) {
-    int32_t change = r->sign * ((r->size * a + (int32_t)(dither & DITHER)) >> BITS), v = old + change, size;
-    if (change && (v > SDFA_WEIGHT_MAX || v < -SDFA_WEIGHT_MAX)) {
+static inline uint32_t size_of(int32_t v) {
+    return (uint32_t)(v < 0 ? -v : v);
+}
+
+static inline void move_weight(struct row *r, int8_t *w, int32_t a, uint32_t dither) {
+    int32_t old = *w, change = (r->size * a + (int32_t)(dither & DITHER)) >> BITS;
+    int32_t v = old + ((change ^ r->negative) - r->negative);
+    if (change && size_of(v) > SDFA_WEIGHT_MAX) {
         r->stopped++;
         v = v > 0 ? SDFA_WEIGHT_MAX : -SDFA_WEIGHT_MAX;
     }
-    r->moved += (uint32_t)(v < old ? old - v : v - old);
-    size = v < 0 ? -v : v;
-    r->largest = (uint32_t)size > r->largest ? (uint32_t)size : r->largest;
-    return (int8_t)v;
+    r->moved += size_of(v - old);
+    r->largest = size_of(v) > r->largest ? size_of(v) : r->largest;
+    *w = (int8_t)v;
 }
 
-/* All weights of a row, whatever they and the step are. One random word serves four of them. */
-static void move_one_by_one(struct sdfa *s, const struct sdfa_rows *rows, int8_t *w, struct row *r) {
+/* All weights of a row, whatever they and the step are. One random word serves four of them: the first and the third take
+ * its bits 0 .. 11 and 16 .. 27, the others bits 4 .. 15 and 20 .. 31. */
+static void move_one_by_one(struct sdfa *s, const struct sdfa_rows *rows, int8_t *w, struct row *row) {
     static const uint8_t place[4] = {0, 4, 16, 20};
     const int8_t *q = rows->input;
-    uint32_t random = 0;
-    for (uint32_t j = 0; j < rows->op->in_n; j++) {
-        uint32_t k = j & 3u;
-        if (k == 0)
-            random = sdfa_random(&s->random);
-        /* inputs 0 and 2 of four take bits 0 .. 11 and 16 .. 27, inputs 1 and 3 bits 4 .. 15 and 20 .. 31 */
-        w[j] = moved_weight(r, w[j], q[j] - rows->zero_point, random >> place[k]);
+    const int32_t z = rows->zero_point;
+    struct row r = *row; /* in registers */
+    uint32_t n = rows->op->in_n, x = s->random, y = 0;
+    for (; n >= 4; n -= 4, w += 4, q += 4) {
+        y = sdfa_random(&x);
+        move_weight(&r, w, q[0] - z, y);
+        move_weight(&r, w + 1, q[1] - z, y >> 4);
+        move_weight(&r, w + 2, q[2] - z, y >> 16);
+        move_weight(&r, w + 3, q[3] - z, y >> 20);
     }
+    if (n)
+        y = sdfa_random(&x);
+    for (uint32_t j = 0; j < n; j++)
+        move_weight(&r, w + j, q[j] - z, y >> place[j]);
+    s->random = x;
+    *row = r;
 }
 
 static void move_row(struct sdfa *s, const struct sdfa_rows *rows, uint32_t i, int32_t step, uint8_t *bound) {
     int64_t bias_step = sdfa_bias_step(s, rows->layer, step * (1 << EXTRA_BITS));
     int8_t *w = (int8_t *)s->tail_ram + rows->op->weights + i * rows->op->in_n;
-    struct row r = {0, 0, 0, step < 0 ? -step : step, step < 0 ? -1 : 1};
+    struct row r = {0, 0, 0, step < 0 ? -step : step, step < 0 ? -1 : 0};
     uint32_t most = ((uint32_t)r.size * 255u + DITHER) >> BITS;
     if (rows->even && r.size <= STEP_MAX && *bound + most <= SDFA_WEIGHT_MAX) {
         r.moved = sdfa_move_words(w, rows->input, rows->op->in_n, step, &s->random);

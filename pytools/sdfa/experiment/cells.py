@@ -145,7 +145,7 @@ def sgd_step(net: DenseNet, x: FloatArray, label: int, rate: np.float32) -> None
 
 def _scores(found: list[list[float]], plan: Plan) -> Scores:
     columns = list(zip(*found, strict=True))
-    return Scores(columns[0], columns[1] if len(columns) > 1 else (), 1.0, 0, plan.rate)
+    return Scores(columns[0], columns[1] if len(columns) > 1 else (), float(plan.epochs > 0), 0, plan.rate)
 
 
 _SCRATCH_BATCH = 16

@@ -44,17 +44,24 @@ class Run:
 
 PEOPLE = "Personalization: people whom the base model has never seen"
 PAPER, SCRATCH = "The sparse-DFA paper's claims", "Learning from scratch, in integers"
-_CHANGES = (
-    ("digits", "all"), ("myo_emg", "none"), ("myo_emg", "turned"), ("sisfall_har", "none"), ("sisfall_har", "turned"),
-    ("fsdd", "none"), ("gas_drift", "none"), ("arabic_commands", "none"), ("wisdm_v11_features", "none"),
-    ("mnist", "rot45"),
-)  # fmt: skip
-"""Sets of people, and what happens to the sensor."""
+_RULES = "none,last,random k=1,aligned k=2,live k=2,live k=2 centred,bp,float bp"
+
+
+def _people(name: str, data: str, *options: str) -> Run:
+    command = ("personalize", data, "--rules", _RULES, *options)
+    return Run(f"people-{name}", PEOPLE, command, data if data != "digits" else "", quick=name == "digits")
+
 
 RUNS = (
-    *(Run(f"people-{d}-{change}", PEOPLE, ("personalize", d, "--change", change), d if d != "digits" else "",
-          quick=d == "digits")
-      for d, change in _CHANGES),
+    _people("myo", "myo_emg"),
+    _people("myo-turned", "myo_emg", "--change", "turned"),
+    _people("sisfall", "sisfall_har"),
+    _people("sisfall-turned", "sisfall_har", "--change", "turned"),
+    _people("fsdd", "fsdd", "--tune-draws", "1"),
+    _people("gas", "gas_drift"),
+    _people("arabic", "arabic_commands", "--tune-draws", "1"),
+    _people("digits", "digits", "--samples", "50", "--tune-draws", "1"),
+    _people("mnist", "mnist", "--change", "rot45", "--samples", "50", "--seeds", "5"),
     *(Run(f"scratch-{d}", SCRATCH, ("scratch", "--data", d), d if d != "digits" else "", quick=d == "digits")
       for d in ("digits", "mnist", "fashion_mnist")),
     *(Run(f"paper-{d}", PAPER, ("paper", "--data", d), d if d != "digits" else "", quick=d == "digits")
