@@ -21,6 +21,7 @@ from sdfa import __version__
 from sdfa.experiment import engine
 from sdfa.experiment.convnet import Layer, Shape, accuracy, forward, new_dense, new_net, sparse_feedback, step
 from sdfa.experiment.paper import Track, run_all
+from sdfa.experiment.paper_report import percent, seeds_said
 from sdfa.experiment.task import Task, load_task
 
 BATCH = 16
@@ -181,14 +182,12 @@ def as_markdown(result: dict[str, Any]) -> str:
     parts = [
         f"### Convolutions: {s['data']}, {s['epochs']} epochs\n",
         f"Convolutions 3x3 of {convs} channels, dense {dense}; float32. Accuracy in % on test samples after the last "
-        f"epoch, mean ± deviation over {s['seeds']} seeds.\n",
+        f"epoch, {seeds_said(s['seeds'])}.\n",
     ]
     for claim, title in CLAIMS.items():
         parts += [f"{title}.\n", "| rule | accuracy | rate |", "|---|---|---|"]
         for row in result["rules"]:
             if row["claim"] == claim:
-                parts.append(
-                    f"| {row['rule']} | {100 * row['mean']:.1f} ± {100 * row['deviation']:.1f} | {row['rate']:g} |"
-                )
+                parts.append(f"| {row['rule']} | {percent(row)} | {row['rate']:g} |")
         parts.append("")
     return "\n".join(parts)

@@ -112,10 +112,21 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str]) -> str:
 def _about(result: dict[str, Any]) -> str:
     s = result["settings"]
     return (
-        f"Accuracy in % on test samples after the last epoch, mean ± deviation over {s['seeds']} seeds. Rates were "
+        f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. Rates were "
         f"chosen for each rule on a part of the training samples. Threshold {s['tau']:g}; rates fall to a tenth. "
         "Rows of feedback have the same length on average for every k and rank.\n"
     )
+
+
+def percent(row: dict[str, Any]) -> str:
+    """Accuracy in %, with its deviation where there are several seeds."""
+    mean = f"{100 * row['mean']:.1f}"
+    return f"{mean} ± {100 * row['deviation']:.1f}" if len(row["seeds"]) > 1 else mean
+
+
+def seeds_said(seeds: int) -> str:
+    """What `percent` shows."""
+    return f"mean ± deviation over {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def accuracy_table(result: dict[str, Any]) -> str:
@@ -124,7 +135,7 @@ def accuracy_table(result: dict[str, Any]) -> str:
     lines = ["| rule | " + " | ".join(f"{e} | rate" for e in engines) + " |", "|---|" + "---|" * (2 * len(engines))]
     for rule in result["accuracy"][engines[0]]:
         rows = [result["accuracy"][e][rule] for e in engines]
-        cells = " | ".join(f"{100 * r['mean']:.1f} ± {100 * r['deviation']:.1f} | {r['rate']:g}" for r in rows)
+        cells = " | ".join(f"{percent(r)} | {r['rate']:g}" for r in rows)
         lines.append(f"| {rule} | {cells} |")
     return "\n".join(lines) + "\n"
 

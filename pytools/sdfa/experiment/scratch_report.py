@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdfa.experiment.paper import EVERY, FLOAT, INT8, INT16, Findings, Question
-from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name
+from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name, seeds_said
 
 RULES = ("last", "k=1", "k=2", "aligned k=1", "aligned k=2", "bp")
 
@@ -57,7 +57,7 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     s = result["settings"]
     head = f"### From scratch: {s['data']}, {net_name(s['sizes'])}, {s['epochs']} epochs\n"
     about = (
-        f"Accuracy in % on test samples after the last epoch, mean ± deviation over {s['seeds']} seeds. Threshold "
+        f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. Threshold "
         f"{s['tau']:g} except where every error counts; rates fall linearly to {100 * s['end']:.0f} %. Integers: the C "
         f"runtime, one sample at a time, weights of 8 or 16 bits. Float: batches of {s['batch']}. {_choice(s)}\n"
     )
