@@ -29,12 +29,18 @@ from tests.tflite_writer import dense_net
 
 
 @functools.cache
-def exported(feedback: str, per_channel: bool, spare: int, softmax: bool = True) -> bytes:
+def exported(feedback: str, per_channel: bool, spare: int, softmax: bool = True, master: int = 8) -> bytes:
     model = dense_net(
         np.random.default_rng(1), (20, 12, 5), softmax=softmax, per_channel=per_channel, input_zero_point=9
     )  # fmt: skip
     options = Options(
-        train_last=1 if feedback == "last" else 2, feedback=feedback, rate=0.05, tau=0.0, spare=spare, loss="softmax_ce"
+        train_last=1 if feedback == "last" else 2,
+        feedback=feedback,
+        rate=0.05,
+        tau=0.0,
+        spare=spare,
+        loss="softmax_ce",
+        master=master,
     )
     return export_graph(load_tflite(model, "net"), "net", options).data
 
@@ -45,7 +51,7 @@ def samples(n: int, classes: int, seed: int) -> tuple[Int8Array, np.ndarray[tupl
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "last"])
+@pytest.mark.parametrize("feedback", ["aligned", "random", "dense", "bp", "live", "last"])
 def test_closed_slots_change_nothing(feedback: str, per_channel: bool) -> None:
     """The same weights, classes and int8 logits after 300 steps as without them."""
     (x, y), host = samples(300, 5, 1), find_target("host")
@@ -83,14 +89,45 @@ def assert_adds_like_the_twin(name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("feedback", ["random", "bp", "last"])
+@pytest.mark.parametrize("feedback", ["random", "bp", "live", "last"])
 def test_the_twin_adds_the_same(feedback: str, per_channel: bool) -> None:
     assert_adds_like_the_twin("host sanitized", exported(feedback, per_channel, 2))
 
 
+@pytest.mark.parametrize(("feedback", "master"), [("random", 8), ("live", 8), ("live", 16)])
 @pytest.mark.parametrize("name", EVERYWHERE)
-def test_every_target_adds_the_same(name: str) -> None:
-    assert_adds_like_the_twin(name, exported("random", True, 2))
+def test_every_target_adds_the_same(name: str, feedback: str, master: int) -> None:
+    assert_adds_like_the_twin(name, exported(feedback, True, 2, master=master))
+
+
+def test_live_feedback_hears_a_class_once_it_is_added() -> None:
+    """An error of the new class alone: tables have no place for it."""
+    moved = {}
+    for feedback in ("live", "random"):
+        twin = Twin(read_image(exported(feedback, False, 1)))
+        label = twin.add_class()
+        e = np.zeros(6, np.int64)
+        e[label] = -20000
+        seen = twin._pass(twin.features(samples(1, 5, 1)[0])[0])
+        moved[feedback] = np.count_nonzero(twin._deltas(seen, e)[0])
+    assert moved["live"] > 0 == moved["random"]
+
+
+def test_a_new_master_has_no_fraction() -> None:
+    data = exported("live", True, 1, master=16)
+    layer = Twin(read_image(data)).layers[-1]
+    (x, y), host = samples(100, 5, 6), find_target("host")
+    session = Device(host, data).session([Learn(x, y)])
+    tail = bytearray(session.tail)
+    assert layer.fractions_off is not None
+    slot = layer.fractions_off + 5 * layer.in_n
+    tail[slot : slot + layer.in_n] = bytes(range(1, layer.in_n + 1))
+    learned = learned_image(data, bytes(tail), 100, 1, session.state.rate_q24, session.state.tau_q15)
+    twin = Twin(read_image(learned))
+    twin.add_class()
+    found = Device(host, learned).session([AddClass()]).tail
+    assert found == twin.tail_bytes()
+    assert found[slot : slot + layer.in_n] == bytes(layer.in_n)
 
 
 def test_a_new_logit_is_the_mean_of_the_others() -> None:

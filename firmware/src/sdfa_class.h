@@ -18,7 +18,8 @@
 extern "C" {
 #endif
 
-/* Opens the next slot: its weights and bias become the mean of the rows of the open classes. Needs another run.
+/* Opens the next slot: its weights and bias become the mean of the rows of the open classes (of master weights
+ * without their fractions). Needs another run.
  * Returns its label. Errors: FROZEN, LOSS (image was made for targets), SPARE (no slot is closed). */
 int32_t sdfa_add_class(struct sdfa *s);
 

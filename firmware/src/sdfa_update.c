@@ -39,9 +39,9 @@ struct row {
 
 static int8_t moved_weight(struct row *r, int32_t old, int32_t a, uint32_t dither) {
     int32_t change = r->sign * ((r->size * a + (int32_t)(dither & DITHER)) >> BITS), v = old + change, size;
-    if (change && (v > SDFA_WEIGHT_MAX || v < -SDFA_WEIGHT_MAX)) {
+    if (change && (v > SDFA_INT8_MAX || v < -SDFA_INT8_MAX)) {
         r->stopped++;
-        v = v > 0 ? SDFA_WEIGHT_MAX : -SDFA_WEIGHT_MAX;
+        v = v > 0 ? SDFA_INT8_MAX : -SDFA_INT8_MAX;
     }
     r->moved += (uint32_t)(v < old ? old - v : v - old);
     size = v < 0 ? -v : v;
@@ -68,7 +68,7 @@ static void move_row(struct sdfa *s, const struct sdfa_rows *rows, uint32_t i, i
     int8_t *w = (int8_t *)s->tail_ram + rows->op->weights + i * rows->op->in_n;
     struct row r = {0, 0, 0, step < 0 ? -step : step, step < 0 ? -1 : 1};
     uint32_t most = ((uint32_t)r.size * 255u + DITHER) >> BITS;
-    if (rows->even && r.size <= STEP_MAX && *bound + most <= SDFA_WEIGHT_MAX) {
+    if (rows->even && r.size <= STEP_MAX && *bound + most <= SDFA_INT8_MAX) {
         r.moved = sdfa_move_words(w, rows->input, rows->op->in_n, step, &s->random);
         r.largest = *bound + most;
     } else {
