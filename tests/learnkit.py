@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +55,9 @@ class Task:
 
 
 @functools.cache
-def digits_task(rule: str, sensor: str, seed: int, epochs: int) -> Task:
+def digits_task(rule: str, sensor: str, seed: int, epochs: int, master: int = 8) -> Task:
     """rule: a name of demo.RULES or LIVE_RULES. seed: of the samples, their order and random tables."""
-    settings = load_settings(model_dir("digits") / "model.toml")
+    settings = replace(load_settings(model_dir("digits") / "model.toml"), master=master)
     export = export_digits(next(r for r in (*RULES, *LIVE_RULES) if r.name == rule), settings, seed)
     samples, unseen = changed_digits(sensor, seed)
     x, x_unseen = (quantize_input(export.image, s.x) for s in (samples, unseen))

@@ -30,7 +30,7 @@ from sdfa.device import Classify, Device, HoldOut, IntArray, Learn, LearnTarget,
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.image_reader import read_image
-from sdfa.targets import Target
+from sdfa.targets import Target, find_target
 from sdfa.targets.codes import read_list
 from sdfa.twin.balance import Balance
 from sdfa.twin.decay import decay
@@ -126,12 +126,13 @@ def assert_cares_like_the_twin(target: Target, data: bytes, care: Care, x: Int8A
     return session
 
 
+@pytest.mark.parametrize("case", [Case(), Case("live", centred=True, master=16)], ids=str)
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", EVERYWHERE)
-def test_everything_at_once(name: str, policy: str) -> None:
+def test_everything_at_once(name: str, policy: str, case: Case) -> None:
     care = Care(**(asdict(ALL) | {"policy": policy}))
-    x, y = labelled(Case(), 300, 3)
-    session = assert_cares_like_the_twin(target_of(name), export_case(Case()), care, x, y)
+    x, y = labelled(case, 300, 3)
+    session = assert_cares_like_the_twin(target_of(name), export_case(case), care, x, y)
     assert session.cared[1].replays == 2 * 240
     assert session.cared[1].decays == 240 // 5
     assert session.cared[1].windows == 3 * 240 // 32
@@ -144,20 +145,50 @@ ONE_EACH = {
     "halve": Care(guard="halve", window=16),
     "balance": Care(balance=True),
     "decay": Care(decay=0.25, decay_every=1),
-    **{f"frozen {mask}": Care(frozen=tuple(i for i in range(3) if mask >> i & 1)) for mask in range(8)},
 }
 
 
+@pytest.mark.parametrize("master", [8, 16])
 @pytest.mark.parametrize(
-    ("which", "feedback"), [*((w, "aligned") for w in ONE_EACH), *((w, "bp") for w in ("halve", "frozen 2"))]
+    ("which", "feedback"), [*((w, "aligned") for w in ONE_EACH), ("halve", "bp"), ("halve", "live"), ("decay", "live")]
 )
-def test_one_at_a_time(which: str, feedback: str) -> None:
+def test_one_at_a_time(which: str, feedback: str, master: int) -> None:
     """A rate at which the guard has something to do."""
-    case = Case(feedback, rate=0.4 if which in ("report", "halve") else 0.05)
+    case = Case(feedback, rate=0.4 if which in ("report", "halve") else 0.05, master=master)
     x, y = labelled(case, 260, 4)
     session = assert_cares_like_the_twin(target_of("host sanitized"), export_case(case), ONE_EACH[which], x, y)
     assert (session.cared[1].halvings > 0) == (which == "halve")
     assert (session.cared[1].reasons > 0) == (which in ("report", "halve"))
+
+
+def frozen(mask: int) -> Care:
+    return Care(frozen=tuple(i for i in range(3) if mask >> i & 1))
+
+
+def test_a_refusal_brings_the_fractions_back() -> None:
+    """All held-out samples are right at the mark, what is learned is made up; the gate's copy holds the masters."""
+    case = Case("live", master=16)
+    data, (x, y) = export_case(case), labelled(case, 260, 4)
+    y = np.concatenate([y[:30], Twin(read_image(data)).classify(x[30:60]), y[60:]])
+    session = assert_cares_like_the_twin(target_of("host sanitized"), data, Care(), x, y)
+    assert all(judgement.refused for judgement in session.judgements)
+
+
+@pytest.mark.parametrize(("mask", "master"), [*((mask, 8) for mask in range(8)), (1, 16), (4, 16), (5, 16)])
+@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
+def test_frozen_layers(feedback: str, mask: int, master: int) -> None:
+    case = Case(feedback, master=master, centred=bool(mask & 1))
+    x, y = labelled(case, 260, 4)
+    assert_cares_like_the_twin(target_of("host"), export_case(case), frozen(mask), x, y)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("mask", "master"), [(1, 16), (2, 8), (5, 16)])
+@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
+def test_frozen_layers_on_a_board(feedback: str, mask: int, master: int) -> None:
+    case = Case(feedback, master=master)
+    x, y = labelled(case, 260, 4)
+    assert_cares_like_the_twin(find_target("qemu:mps2-an386"), export_case(case), frozen(mask), x, y)
 
 
 def test_frozen_layers_stay_and_the_others_move() -> None:

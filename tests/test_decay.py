@@ -7,7 +7,7 @@ import pytest
 
 from sdfa.errors import SdfaError
 from sdfa.twin.decay import decay, way_back
-from sdfa.twin.fixedpoint import i64
+from sdfa.twin.fixedpoint import Int64Array, i64
 from sdfa.twin.learn import Twin
 from tests.imagekit import Recipe, inputs, tail_of
 
@@ -27,9 +27,9 @@ def test_the_mean_of_a_bias_is_exact(way: int) -> None:
     assert int(way_back(i64(way), 777, np.arange(65536)).sum()) == way * 777
 
 
-def away() -> Twin:
+def away(master_bits: int = 0) -> Twin:
     """A twin that has learned far from its factory weights."""
-    twin = Twin(tail_of(Recipe()))
+    twin = Twin(tail_of(Recipe(master_bits=master_bits)))
     twin.set_rate(1 << 22)
     rng = np.random.default_rng(3)
     twin.learn_many(inputs(rng, 200, 20), rng.integers(0, 5, 200))
@@ -60,14 +60,37 @@ def test_weights_and_biases_go_their_share() -> None:
         assert np.abs(weights[i] / runs).max() < 5 * 0.5 / np.sqrt(runs)
 
 
+def masters(twin: Twin) -> list[Int64Array]:
+    return [(i64(w) << 8) + f for w, f in zip(twin.weights, twin.fractions, strict=True) if f is not None]
+
+
+def test_masters_go_their_share() -> None:
+    """Each change is one of the two integers beside 30 % of the way; weights are the masters, rounded to nearest."""
+    twin, share = away(8), round(0.3 * 65536)
+    before, home = masters(twin), masters(Twin(twin.image))
+    assert sum(np.count_nonzero(f) for f in twin.fractions if f is not None) > 300
+    decay(twin, share)
+    for old, factory, new, w in zip(before, home, masters(twin), twin.weights, strict=True):
+        assert np.abs(new - old - (factory - old) * (share / 65536)).max() < 1
+        assert np.array_equal(w, np.floor(new / 256 + 0.5))
+
+
+@pytest.mark.parametrize("way", [-65407, -256, -1, 3, 65407])
+def test_the_mean_of_a_master_is_exact(way: int) -> None:
+    """From end to end of what a fraction behind an int8 can say."""
+    for lambda_q16 in (1, 777, 65535):
+        assert int(way_back(i64(way), lambda_q16, np.arange(65536)).sum()) == way * lambda_q16
+
+
 def test_at_home_nothing_moves() -> None:
     twin = Twin(tail_of(Recipe()))
     decay(twin, 65535)
     assert twin.tail_bytes() == twin.image.tail
 
 
-def test_it_comes_home_in_the_end() -> None:
-    twin = away()
+@pytest.mark.parametrize("master_bits", [0, 8])
+def test_it_comes_home_in_the_end(master_bits: int) -> None:
+    twin = away(master_bits)
     for _ in range(60):
         decay(twin, 32768)
     assert twin.tail_bytes() == twin.image.tail

@@ -16,10 +16,10 @@ EPOCHS = 8
 
 
 def run(
-    rule: str, sensor: str, seed: int, rate: float | None, guard: str, steps: int | None = None
+    rule: str, sensor: str, seed: int, rate: float | None, guard: str, steps: int | None = None, master: int = 8
 ) -> tuple[float, CareState]:
     """(accuracy on unseen samples, what the guard saw)."""
-    task = digits_task(rule, sensor, seed, EPOCHS)
+    task = digits_task(rule, sensor, seed, EPOCHS, master)
     order = task.order[:steps]
     stages: list[Stage] = [
         Set(rate_q24=None if rate is None else rate_q24(rate), seed=seed), CareStage(Care(guard=guard)),
@@ -29,19 +29,32 @@ def run(
     return float(np.mean(session.classes[0] == task.y_unseen)), session.cared[0]
 
 
-@pytest.mark.parametrize("rule", ["last", "aligned k=2", "bp"])
-def test_a_healthy_run_raises_nothing(rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "master"), [("last", 8), ("aligned k=2", 8), ("live k=2", 8), ("bp", 8), ("last", 16), ("live k=2", 16)]
+)
+def test_a_healthy_run_raises_nothing(rule: str, master: int) -> None:
+    """Of master weights `moved` counts what the int8 weights do: in the mean as much as without fractions."""
     for sensor in ("mirror", "rot90"):
         for seed in SEEDS:
-            _, seen = run(rule, sensor, seed, None, "report")
+            _, seen = run(rule, sensor, seed, None, "report", master=master)
             assert seen.windows == EPOCHS * 500 // 64
             assert seen.reasons == 0, (sensor, seed)
 
 
-@pytest.mark.parametrize(("rule", "rate"), [("last", 0.3), ("aligned k=2", 0.1), ("aligned k=2", 0.3), ("bp", 0.3)])
-def test_a_rate_far_too_high_is_noticed_within_two_windows(rule: str, rate: float) -> None:
+@pytest.mark.parametrize(
+    ("rule", "rate", "master"),
+    [
+        ("last", 0.3, 8),
+        ("aligned k=2", 0.1, 8),
+        ("aligned k=2", 0.3, 8),
+        ("bp", 0.3, 8),
+        ("last", 0.3, 16),
+        ("bp", 0.3, 16),
+    ],
+)
+def test_a_rate_far_too_high_is_noticed_within_two_windows(rule: str, rate: float, master: int) -> None:
     for seed in SEEDS:
-        _, seen = run(rule, "mirror", seed, rate, "report", steps=128)
+        _, seen = run(rule, "mirror", seed, rate, "report", steps=128, master=master)
         assert seen.windows == 2
         assert seen.reasons & 7, seed
 

@@ -89,7 +89,13 @@ def test_every_image_has_a_map() -> None:
         assert all(0 <= m.offsets[b.name] <= m.arena_len - b.len for b in m.blocks), name
         assert max(m.use) <= m.arena_len
     m = memory_map(tail_of(Recipe()))
-    assert {b.name for b in m.blocks} == {*(f"tensor {i}" for i in range(4)), "accumulators", "error", "delta"}
+    assert {b.name for b in m.blocks} == {
+        *(f"tensor {i}" for i in range(4)),
+        "accumulators",
+        "error",
+        "delta",
+        "bounds",
+    }
     assert overlaps(m) == []
 
 

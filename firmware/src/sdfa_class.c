@@ -2,10 +2,12 @@
 #include "sdfa_class.h"
 #include "sdfa_internal.h"
 
+#include <string.h>
+
 /* The output layer in RAM. */
 struct rows {
     sdfa_i32 *bias;
-    int8_t *weights;
+    int8_t *weights, *fractions; /* of master weights; NULL: there are none */
     uint32_t n, in_n;
 };
 
@@ -14,6 +16,7 @@ static struct rows rows_of(const struct sdfa *s) {
     struct rows r;
     r.bias = (sdfa_i32 *)(void *)(s->tail_ram + op->bias);
     r.weights = (int8_t *)s->tail_ram + op->weights;
+    r.fractions = sdfa_learning_of(s)->master_bits ? (int8_t *)s->tail_ram + sdfa_fractions_at(op) : NULL;
     r.n = op->out_n;
     r.in_n = op->in_n;
     return r;
@@ -48,6 +51,8 @@ static int32_t mean_bias(const struct sdfa *s, const struct rows *r, int32_t n) 
 static void open_slot(struct sdfa *s, const struct rows *r, uint32_t slot, int32_t n) {
     for (uint32_t j = 0; j < r->in_n; j++)
         r->weights[slot * r->in_n + j] = (int8_t)sdfa_clamp(mean(sum_of(s, r, j), n), -127, 127);
+    if (r->fractions)
+        memset(r->fractions + slot * r->in_n, 0, r->in_n);
     r->bias[slot] = mean_bias(s, r, n);
 }
 

@@ -19,7 +19,7 @@ extern "C" {
 #define SDFA_DECAY(real) ((uint32_t)((real)*65536.0 + 0.5))
 
 /* Moves every weight and bias of the layers that learn (and are not frozen) by lambda_q16 / 2^16 of its way back to the
- * factory value, rounded stochastically with the net's generator: exact in the mean. Needs another run afterwards.
+ * factory value, rounded stochastically with the net's generator: exact in the mean. Master weights move by 1/256 of a unit. Needs another run afterwards.
  * lambda_q16: 0 .. 65535. Errors: FROZEN, RATE (lambda_q16 is out of range). */
 int sdfa_decay(struct sdfa *s, uint32_t lambda_q16);
 

@@ -220,10 +220,18 @@ static inline sdfa_i32 *sdfa_kept(const struct sdfa *s) {
     return (sdfa_i32 *)(void *)(s->arena + sdfa_layer_op(s, last)->acc);
 }
 
+/* Learning keeps every bias within this, on both sides. */
+#define SDFA_BIAS_MAX (1 << 30)
+
+/* Offset in the tail of the fractions of master weights, int8[N][K]: behind the weights. */
+static inline uint32_t sdfa_fractions_at(const struct sdfa_dense_op *op) {
+    return op->weights + ((op->in_n * op->out_n + 3u) & ~3u);
+}
+
 /* Whether output c is a spare one that no class has yet: learning never makes a bias so low. */
 static inline int sdfa_slot_closed(const struct sdfa *s, uint32_t c) {
     const struct sdfa_dense_op *last = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u);
-    return ((const sdfa_i32 *)(const void *)(s->tail + last->bias))[c] < -(1 << 30);
+    return ((const sdfa_i32 *)(const void *)(s->tail + last->bias))[c] < -SDFA_BIAS_MAX;
 }
 
 /* The tail in RAM holds other weights than learning left there: to be called whenever something else wrote them. */

@@ -118,7 +118,6 @@ static int adopt(struct sdfa *s, const struct sdfa_journal *j, const struct foun
     sdfa_tail_changed(s); /* perhaps in part */
     if (error)
         return error;
-    sdfa_tail_changed(s);
     (void)sdfa_set_rate(s, learned->rate_q24);
     (void)sdfa_set_threshold(s, learned->tau_q15);
     s->random = learned->random;

@@ -44,9 +44,9 @@ static inline uint32_t size_of(int32_t v) {
 static inline void move_weight(struct row *r, int8_t *w, int32_t a, uint32_t dither) {
     int32_t old = *w, change = (r->size * a + (int32_t)(dither & DITHER)) >> BITS;
     int32_t v = old + ((change ^ r->negative) - r->negative);
-    if (change && size_of(v) > SDFA_WEIGHT_MAX) {
+    if (change && size_of(v) > SDFA_INT8_MAX) {
         r->stopped++;
-        v = v > 0 ? SDFA_WEIGHT_MAX : -SDFA_WEIGHT_MAX;
+        v = v > 0 ? SDFA_INT8_MAX : -SDFA_INT8_MAX;
     }
     r->moved += size_of(v - old);
     r->largest = size_of(v) > r->largest ? size_of(v) : r->largest;
@@ -81,7 +81,7 @@ static void move_row(struct sdfa *s, const struct sdfa_rows *rows, uint32_t i, i
     int8_t *w = (int8_t *)s->tail_ram + rows->op->weights + i * rows->op->in_n;
     struct row r = {0, 0, 0, step < 0 ? -step : step, step < 0 ? -1 : 0};
     uint32_t most = ((uint32_t)r.size * 255u + DITHER) >> BITS;
-    if (rows->even && r.size <= STEP_MAX && *bound + most <= SDFA_WEIGHT_MAX) {
+    if (rows->even && r.size <= STEP_MAX && *bound + most <= SDFA_INT8_MAX) {
         r.moved = sdfa_move_words(w, rows->input, rows->op->in_n, step, &s->random);
         r.largest = *bound + most;
     } else {

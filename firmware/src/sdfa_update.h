@@ -4,8 +4,7 @@
 
 #include "sdfa_internal.h"
 
-#define SDFA_WEIGHT_MAX 127
-#define SDFA_BIAS_MAX   (1 << 30)
+#define SDFA_INT8_MAX 127 /* of a weight that has moved */
 
 /* A layer while its rows move. */
 struct sdfa_rows {

@@ -3,18 +3,13 @@
 #include "sdfa_update.h"
 
 #define FRACTION   (1 << SDFA_MASTER_BITS)
-#define MASTER_MAX (SDFA_WEIGHT_MAX * FRACTION + FRACTION / 2 - 1) /* the largest that rounds to 127 */
-#define MASTER_MIN (-SDFA_WEIGHT_MAX * FRACTION - FRACTION / 2)    /* the smallest that rounds to -127 */
-
-/* Offset of the fractions in the tail: behind the weights. */
-static uint32_t fractions_at(const struct sdfa_dense_op *op) {
-    return op->weights + ((op->in_n * op->out_n + 3u) & ~3u);
-}
+#define MASTER_MAX (SDFA_INT8_MAX * FRACTION + FRACTION / 2 - 1) /* the largest that rounds to 127 */
+#define MASTER_MIN (-SDFA_INT8_MAX * FRACTION - FRACTION / 2)    /* the smallest that rounds to -127 */
 
 static int check(const struct sdfa *s) {
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
         const struct sdfa_dense_op *op = sdfa_layer_op(s, l); /* whose weights lie in the tail */
-        if (!sdfa_in_range(fractions_at(op), op->in_n * op->out_n, s->tail_len))
+        if (!sdfa_in_range(sdfa_fractions_at(op), op->in_n * op->out_n, s->tail_len))
             return SDFA_ERR_LEARNING;
     }
     return SDFA_ERR_OK;
@@ -44,7 +39,7 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
 /* All weights of a row. Each of the four bytes of a random word serves one of them. */
 static struct tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint32_t at, int32_t step) {
     struct tally t = {0, 0};
-    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + fractions_at(r->op) + at;
+    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + sdfa_fractions_at(r->op) + at;
     uint32_t random = 0;
     for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
         int32_t change;

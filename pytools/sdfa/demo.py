@@ -55,6 +55,7 @@ def export_digits(rule: Rule, settings: ModelSettings, seed: int = 1) -> Export:
     options = Options(
         train_last=1 if rule.feedback == "last" else settings.train_last, feedback=rule.feedback,
         connections=rule.connections, seed=seed, rate=rule.rate, tau=settings.threshold, labels=settings.labels,
+        master=settings.master,
     )  # fmt: skip
     if rule.feedback in ("aligned", "live"):
         train, _ = load_digits()

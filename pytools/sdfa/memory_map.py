@@ -12,7 +12,7 @@ from sdfa.image_reader import Image
 from sdfa.plan import Block, Use, align, live_minimum, storage_blocks
 from sdfa.records import LAYER_PACKABLE, LAYER_PACKED
 
-_LABELS = {"scratch": "s", "accumulators": "a", "error": "e", "delta": "d"}
+_LABELS = {"scratch": "s", "accumulators": "a", "error": "e", "delta": "d", "bounds": "b"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MemoryMap:
 
 
 def label(block: Block) -> str:
-    """A tensor's number, or s, a, e, d for what is no tensor."""
+    """A tensor's number, or s, a, e, d, b for what is no tensor."""
     kind, _, number = block.name.partition(" ")
     return _LABELS.get(kind, number)
 
@@ -162,3 +162,5 @@ def _learning(image: Image) -> Iterator[tuple[Block, int]]:
     if len(widths) > 1:
         rows = 2 if len(widths) > 2 else 1
         yield Block("delta", 2 * align(max(widths[:-1]), 2) * rows, end, end), int(g["delta"])
+    if not int(g["master_bits"]):
+        yield Block("bounds", sum(widths), 0, end), int(g["bounds"])

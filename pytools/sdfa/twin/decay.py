@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from sdfa.errors import SdfaError
+from sdfa.records import MASTER_BITS
 from sdfa.twin.fixedpoint import MASK32, Int64Array, UInt64Array, i64, lcg_jumps, mix
 from sdfa.twin.learn import Twin
 from sdfa.twin.update import BIAS_MAX
@@ -27,15 +29,28 @@ def decay(twin: Twin, lambda_q16: int) -> None:
 def _decay_layer(twin: Twin, i: int, lambda_q16: int) -> None:
     layer = twin.layers[i]
     rows = layer.bias(twin.image.tail) >= -BIAS_MAX  # the factory knows no weights of classes that were added later
-    old, factory = i64(twin.weights[i])[rows], i64(layer.weights(twin.image.tail))[rows]
-    words = _words(twin, len(old), 1 + -(-layer.in_n // 4))
-    r = _lanes(words[:, 1:]).reshape(len(old), -1)[:, : layer.in_n]
-    new = old + way_back(factory - old, lambda_q16, r)
+    words = _words(twin, int(rows.sum()), 1 + -(-layer.in_n // 4))
+    r = _lanes(words[:, 1:]).reshape(len(words), -1)[:, : layer.in_n]
+    _decay_weights(twin, i, rows, lambda_q16, r)
     bias = i64(twin.biases[i])[rows]
     way = i64(layer.bias(twin.image.tail))[rows] - bias
     bias = bias + way_back(way, lambda_q16, i64(words[:, 0]) >> 16)
-    twin.weights[i][rows] = new.astype(np.int8)
     twin.biases[i][rows] = np.clip(bias, -BIAS_MAX, BIAS_MAX).astype(np.int32)
+
+
+def _decay_weights(twin: Twin, i: int, rows: npt.NDArray[np.bool_], lambda_q16: int, r: Int64Array) -> None:
+    """These rows of layer i; of master weights the masters."""
+    layer, tail, fractions = twin.layers[i], twin.image.tail, twin.fractions[i]
+    old, factory = i64(twin.weights[i]), i64(layer.weights(tail))
+    at_home = layer.fractions(tail)
+    if fractions is None or at_home is None:
+        new = old[rows] + way_back((factory - old)[rows], lambda_q16, r)
+    else:
+        old, factory = (old << MASTER_BITS) + fractions, (factory << MASTER_BITS) + at_home
+        master = old[rows] + way_back((factory - old)[rows], lambda_q16, r)
+        new = (master + (1 << (MASTER_BITS - 1))) >> MASTER_BITS
+        fractions[rows] = (master - (new << MASTER_BITS)).astype(np.int8)
+    twin.weights[i][rows] = new.astype(np.int8)
 
 
 def _lanes(y: UInt64Array) -> Int64Array:

@@ -49,8 +49,7 @@ class Gate:
         if verdict < MORE_WRONG:
             self._mark(now)
         else:
-            self.twin.weights = [w.copy() for w in self._weights]
-            self.twin.biases = [b.copy() for b in self._biases]
+            self.twin.set_tail(self._copy)
         return verdict
 
     def _score(self) -> Score:
@@ -59,5 +58,4 @@ class Gate:
 
     def _mark(self, score: Score) -> None:
         self.marked = score
-        self._weights = [w.copy() for w in self.twin.weights]
-        self._biases = [b.copy() for b in self.twin.biases]
+        self._copy = self.twin.tail_bytes()

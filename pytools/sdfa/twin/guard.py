@@ -48,7 +48,7 @@ class Guard:
         self.windows = self.halvings = self.loss = self.best = self.reasons = 0
         self.floor = config.floor or _floor(twin)
         self._start = replace(twin.stats)
-        self._copy()
+        self._copy = twin.tail_bytes()
 
     def step(self) -> int:
         """The bits of what is wrong, at the end of a window; else 0."""
@@ -59,7 +59,7 @@ class Guard:
         if self.config.halve and reasons & ~IDLE:
             self._halve()
         else:
-            self._copy()
+            self._copy = self.twin.tail_bytes()
         self.best = min(self.best, window.loss) if self.windows else window.loss
         self.loss = window.loss
         self.windows += 1
@@ -74,12 +74,7 @@ class Guard:
             return
         self.halvings += 1
         if self.back:
-            self.twin.weights = [w.copy() for w in self._weights]
-            self.twin.biases = [b.copy() for b in self._biases]
-
-    def _copy(self) -> None:
-        self._weights = [w.copy() for w in self.twin.weights]
-        self._biases = [b.copy() for b in self.twin.biases]
+            self.twin.set_tail(self._copy)
 
     def _window(self) -> _Window:
         now, start = self.twin.stats, self._start

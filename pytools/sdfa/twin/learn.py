@@ -75,11 +75,7 @@ class Twin:
                 image.learned, "steps", "random", "rate_q24", "tau_q15"
             )
             tail = image.learned_tail
-        # the bytes of the padding stay what they are
-        self._start = tail
-        self.weights: list[Int8Array] = [layer.weights(tail) for layer in self.layers]
-        self.fractions: list[Int8Array | None] = [layer.fractions(tail) for layer in self.layers]
-        self.biases: list[Int32Array] = [layer.bias(tail) for layer in self.layers]
+        self.set_tail(tail)
         self.set_rate(rate)
 
     # --- state ---
@@ -92,6 +88,14 @@ class Twin:
     def learns(self, i: int) -> bool:
         """Whether layer i is not frozen."""
         return i > 15 or not self.frozen >> i & 1
+
+    def set_tail(self, tail: bytes) -> None:
+        """These bytes (1.5) as the trainable tail."""
+        # those of the padding stay what they are
+        self._start = tail
+        self.weights: list[Int8Array] = [layer.weights(tail) for layer in self.layers]
+        self.fractions: list[Int8Array | None] = [layer.fractions(tail) for layer in self.layers]
+        self.biases: list[Int32Array] = [layer.bias(tail) for layer in self.layers]
 
     def tail_bytes(self) -> bytes:
         """The trainable tail as it lies in RAM (1.5)."""
@@ -187,6 +191,9 @@ class Twin:
         towards_zero = np.sign(bias[is_open]) * (np.abs(bias[is_open]) // n)
         rest = int((bias[is_open] - n * towards_zero).sum())
         self.weights[-1][slot] = np.clip(mean_of(w[is_open].sum(axis=0), n), -127, 127)
+        fractions = self.fractions[-1]
+        if fractions is not None:
+            fractions[slot] = 0
         self.biases[-1][slot] = int(towards_zero.sum()) + int(mean_of(i64(rest), n))
         return slot
 
