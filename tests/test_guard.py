@@ -74,7 +74,7 @@ def test_halving_mends_it(rule: str, within: float) -> None:
 
 
 def test_dead_neurons_are_noticed() -> None:
-    """Back-propagation at 0.1 silences the hidden layer of most seeds in the first window: all samples are one class."""
+    """Back-propagation at 0.1 silences the hidden layer of most seeds in the first window: there is one class left."""
     silent = 0
     for seed in SEEDS:
         accuracy, seen = run("bp", "rot90", seed, 0.1, "report")
