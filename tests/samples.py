@@ -33,6 +33,13 @@ def dense_image(
 
 
 @functools.cache
+def live_image() -> bytes:
+    """Live feedback, master weights and a spare class."""
+    model = dense_net(np.random.default_rng(0), (6, 5, 4), softmax=True, per_channel=True)
+    return _export(model, Options(train_last=2, feedback="live", centred=True, master=16, spare=1))
+
+
+@functools.cache
 def frozen_image() -> bytes:
     """Nothing learns."""
     model = dense_net(np.random.default_rng(0), (12, 8, 4), softmax=True, per_channel=True)
@@ -122,6 +129,7 @@ def seeds() -> dict[str, bytes]:
     for loss in LOSSES:
         found |= {f"{loss}-{feedback}": dense_image(feedback, loss) for feedback in FEEDBACKS}
     found["learned-mse-bp"] = learned(dense_image("bp", "mse"))
+    found["live-master-spare"] = live_image()
     found["wide"] = dense_image(sizes=(3, 4, 300))
     found |= converted_images()
     return {name: bare(data) for name, data in found.items()} | op_images() | {"packed": packed_image()}

@@ -93,7 +93,7 @@ def replay(n: int) -> Care:
 
 
 def table() -> str:
-    """Markdown: the old digits before; a row per rule, new and old at each rate, in percent, with standard errors."""
+    """The old digits before; in Markdown, for each rule, new and old ones after: percent ± standard error."""
     head = ["feedback", *(f"new, old at η = {rate}" for rate in RATES)]
     rows = [[rule, *(_cell(rule, rate) for rate in RATES)] for rule in RULES]
     before = np.mean([after_the_tenth(seed, 1, Care()).before for seed in SEEDS])

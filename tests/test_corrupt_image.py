@@ -12,11 +12,12 @@ from sdfa.errors import SdfaError
 from sdfa.image_reader import read_image
 from tests.cprogram import output, sanitized
 from tests.imagekit import resealed
-from tests.samples import bare, cnn_image, dense_image, learned, packed_image
+from tests.samples import bare, cnn_image, dense_image, learned, live_image, packed_image
 
 IMAGES = {
     "aligned": dense_image(),
     "bp": bare(dense_image("bp")),
+    "live": bare(live_image()),
     "mse": bare(dense_image("random", "mse")),
     "learned": bare(learned(dense_image("bp", "mse"))),
     "cnn": bare(cnn_image()),

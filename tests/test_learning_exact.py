@@ -320,11 +320,11 @@ def continued(target: Target, data: bytes, stage: Stage) -> bytes:
     return learned_image(data, found.tail, state.stats.steps, state.random, state.rate_q24, state.tau_q15)
 
 
-@pytest.mark.parametrize("feedback", ["aligned", "bp", "live"])
+@pytest.mark.parametrize(("feedback", "master"), [("aligned", 8), ("bp", 8), ("live", 8), ("live", 16)])
 @pytest.mark.parametrize("name", EVERYWHERE)
-def test_a_learned_image_goes_on(name: str, feedback: str) -> None:
+def test_a_learned_image_goes_on(name: str, feedback: str, master: int) -> None:
     """Stopping, storing and opening again costs nothing: the same bytes as without a break."""
-    case, target = Case(feedback), target_of(name)
+    case, target = Case(feedback, master=master), target_of(name)
     data, (x, y) = export_case(case), labelled(case, STEPS, 9)
     learned = continued(target, data, Learn(x[:400], y[:400]))
     assert read_image(learned).model_id == read_image(data).model_id

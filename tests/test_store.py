@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cprogram import output, sanitized
-from tests.samples import dense_image
+from tests.samples import dense_image, live_image
 from tests.tiny_image import tiny_image
 
 WRITE_LENS = (1, 4, 8, 32, 256)
@@ -27,9 +28,11 @@ def test_after_a_cut_at_any_operation_the_old_or_the_new_weights_are_there(tmp_p
     assert all(int(line.split()[-2]) > 30 for line in lines)
 
 
+@pytest.mark.parametrize("make", [tiny_image, live_image])
 @pytest.mark.parametrize("case", ["damage", "noise", "worn", "refusals"])
-def test_it_holds(case: str, tmp_path: Path) -> None:
-    assert _store(tmp_path, case, tiny_image()) == []
+def test_it_holds(case: str, make: Callable[[], bytes], tmp_path: Path) -> None:
+    """With master weights and a spare class too."""
+    assert _store(tmp_path, case, make()) == []
 
 
 def test_the_flash_lives_as_many_saves_as_it_says(tmp_path: Path) -> None:

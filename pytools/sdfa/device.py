@@ -5,25 +5,45 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.care import AddClass, Cared, CareStage, CareState, Judge, Judgement, decode_care_state, decode_judgement
+from sdfa.care import AddClass, Cared, CareState, Judge, Judgement, decode_care_state, decode_judgement
 from sdfa.costs import Costs, decode_costs
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.records import HEADER
-from sdfa.targets.base import Reply, Request, Target
-from sdfa.targets.codes import error_value, request_code, status_text
+from sdfa.stages import (
+    NO_CLASS,
+    Classify,
+    HoldOut,
+    Int16Array,
+    IntArray,
+    Labelled,
+    Learn,
+    LearnTarget,
+    Measure,
+    Profile,
+    Remember,
+    Reset,
+    Run,
+    Set,
+    Stage,
+    encode,
+    request,
+    rows,
+)
+from sdfa.targets.base import Reply, Target
+from sdfa.targets.codes import error_value, status_text
+
+__all__ = [
+    "Classify", "Device", "HoldOut", "Info", "Int16Array", "IntArray", "Learn", "LearnResult", "LearnTarget", "Measure",
+    "Memory", "Profile", "Remember", "Reset", "Run", "Session", "Set", "Stage", "State", "Stats",
+]  # fmt: skip
+"""With the stages that a session is made of."""
 
 ClassArray = npt.NDArray[np.uint16]
-Int16Array = npt.NDArray[np.int16]
-IntArray = npt.NDArray[np.integer[Any]]
-
-_LEAVE = 0xFFFFFFFF
-_NO_CLASS = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -72,82 +92,6 @@ class Memory:
 
     stack_len: int
     pool_len: int
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """x: int8 (n, *input)."""
-
-    x: Int8Array
-
-
-@dataclass(frozen=True, eq=False)
-class Classify:
-    """x: int8 (n, *input)."""
-
-    x: Int8Array
-
-
-@dataclass(frozen=True, eq=False)
-class Learn:
-    """One step per sample. x: int8 (n, *input); y: integers (n,), classes."""
-
-    x: Int8Array
-    y: IntArray
-
-
-@dataclass(frozen=True, eq=False)
-class Remember:
-    """Into the replay ring, without learning. x, y: as for Learn."""
-
-    x: Int8Array
-    y: IntArray
-
-
-@dataclass(frozen=True, eq=False)
-class HoldOut:
-    """To the gate; the present weights become its mark. x, y: as for Learn."""
-
-    x: Int8Array
-    y: IntArray
-
-
-@dataclass(frozen=True, eq=False)
-class LearnTarget:
-    """One step per sample. x: int8 (n, *input); targets: int16 (n, outputs), as for sdfa_learn_target."""
-
-    x: Int8Array
-    targets: Int16Array
-
-
-@dataclass(frozen=True)
-class Set:
-    """None leaves a value as it is. rate_q24: 1 ... ; tau_q15: 0 ... 32767; seed: 0 ... 2^32 - 2."""
-
-    rate_q24: int | None = None
-    tau_q15: int | None = None
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Back to the factory weights."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What the calls cost since the Measure before, or since the start. Needs find_target(..., counting=True)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """Runs operation by operation, and counts. x: int8 (n, *input). Needs a target that counts, and a Measure stage."""
-
-    x: Int8Array
-
-
-Labelled = Learn | Remember | HoldOut
-Stage = Run | Classify | Labelled | LearnTarget | Set | Reset | Measure | Profile | CareStage | Judge | Cared | AddClass
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,11 +189,11 @@ class Device:
     def session(self, stages: Sequence[Stage]) -> Session:
         """All stages, one after the other, in one batch."""
         measures = any(isinstance(stage, Measure) for stage in stages)
-        requests = [*([_request("MEASURE")] if measures else []), _request("OPEN")]
+        requests = [*([request("MEASURE")] if measures else []), request("OPEN")]
         for stage in stages:
-            requests.append(_encode(stage))
-            requests += [_request("STATE")] if isinstance(stage, (Learn, LearnTarget)) else []
-        requests += [_request(name) for name in ("STATE", "TAIL", "MEMORY")]
+            requests.append(encode(stage))
+            requests += [request("STATE")] if isinstance(stage, (Learn, LearnTarget)) else []
+        requests += [request(name) for name in ("STATE", "TAIL", "MEMORY")]
         replies = self.target.execute(self.image, requests)
         if measures:
             _accept(self.target, "MEASURE", replies.pop(0))
@@ -263,10 +207,6 @@ class Device:
             need = f"{header['arena_len']} + {header['tail_len']} bytes of RAM (arena + tail)"
             raise SdfaError(f"{self.target.name}: the model needs {need}, there are {memory.pool_len}")
         return Info(*_u32s(_accept(self.target, "OPEN", reply)))
-
-
-def _request(name: str, payload: bytes = b"") -> Request:
-    return Request(request_code(name), payload)
 
 
 def _accept(target: Target, what: str, reply: Reply) -> bytes:
@@ -285,74 +225,20 @@ def _state(payload: bytes) -> State:
     return State(Stats(*values[:n]), *values[n:])
 
 
-def _rows(x: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]:
-    """(n, bytes of a sample). SdfaError unless x holds samples of this type."""
-    if x.ndim == 0 or x.dtype != np.dtype(dtype):
-        raise SdfaError(f"samples must be an array of {np.dtype(dtype)}, not {x.dtype} of shape {x.shape}")
-    rows = np.ascontiguousarray(x, dtype).reshape(len(x), int(np.prod(x.shape[1:])))
-    return rows.view(np.uint8)
-
-
-def _labels(y: IntArray) -> npt.NDArray[np.uint8]:
-    if not np.issubdtype(y.dtype, np.integer) or y.ndim != 1:
-        raise SdfaError(f"labels must be a vector of integers, not {y.dtype} of shape {y.shape}")
-    if y.size and not 0 <= int(y.min()) <= int(y.max()) < _NO_CLASS:
-        raise SdfaError(f"labels from {y.min()} to {y.max()}: must be classes, counted from 0")
-    return y.astype("<u2").reshape(-1, 1).view(np.uint8)
-
-
-def _pairs(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8]) -> bytes:
-    if len(x) != len(y):
-        raise SdfaError(f"{len(x)} samples with {len(y)} labels or targets")
-    return np.concatenate([x, y], axis=1).tobytes()
-
-
-def _encode(stage: Stage) -> Request:
-    if isinstance(stage, Run):
-        return _request("RUN", _rows(stage.x, "i1").tobytes())
-    if isinstance(stage, Profile):
-        return _request("PROFILE", _rows(stage.x, "i1").tobytes())
-    if isinstance(stage, Classify):
-        return _request("CLASSIFY", _rows(stage.x, "i1").tobytes())
-    if isinstance(stage, (Learn, Remember, HoldOut)):
-        return _request(_PLAIN[type(stage)], _pairs(_rows(stage.x, "i1"), _labels(stage.y)))
-    if isinstance(stage, LearnTarget):
-        return _request("LEARN_TARGET", _pairs(_rows(stage.x, "i1"), _rows(stage.targets, "<i2")))
-    if isinstance(stage, Set):
-        return _request("SET", _encode_set(stage))
-    if isinstance(stage, CareStage):
-        return _request("CARE", stage.payload())
-    return _request(_PLAIN[type(stage)])
-
-
-_PLAIN: dict[type, str] = {
-    Measure: "MEASURE", Reset: "RESET", Judge: "JUDGE", Cared: "CARED", AddClass: "ADD_CLASS",
-    Learn: "LEARN", Remember: "REMEMBER", HoldOut: "HOLD_OUT",
-}  # fmt: skip
-"""Requests whose stages need no more than their name, or name and labelled samples."""
-
-
-def _encode_set(stage: Set) -> bytes:
-    values = (stage.rate_q24, stage.tau_q15, stage.seed)
-    if any(value is not None and not 0 <= value < _LEAVE for value in values):
-        raise SdfaError(f"{stage}: each value must be in 0 ... 2^32 - 2")
-    return struct.pack("<3I", *(_LEAVE if value is None else value for value in values))
-
-
 def _check_rows(target: Target, info: Info, stage: Stage) -> None:
     """The target sees one stream of bytes: samples of a wrong length may show only here."""
     if not isinstance(stage, (Run, Classify, Learn, Remember, HoldOut, LearnTarget, Profile)):
         return
-    length = _rows(stage.x, "i1").shape[1]
+    length = rows(stage.x, "i1").shape[1]
     if length != info.input_len:
         raise SdfaError(f"{target.name}: a sample has {length} values, the model's input {info.input_len}")
-    if isinstance(stage, LearnTarget) and _rows(stage.targets, "<i2").shape[1] != 2 * info.class_n:
+    if isinstance(stage, LearnTarget) and rows(stage.targets, "<i2").shape[1] != 2 * info.class_n:
         shape = stage.targets.shape
         raise SdfaError(f"{target.name}: targets of shape {shape}, the model has {info.class_n} outputs")
 
 
 def _check_guesses(target: Target, info: Info, stage: Labelled, guesses: ClassArray) -> None:
-    wrong = np.flatnonzero(guesses == _NO_CLASS)
+    wrong = np.flatnonzero(guesses == NO_CLASS)
     if wrong.size:
         place = int(wrong[0])
         what = f"label {stage.y[place]} of sample {place} is out of range"

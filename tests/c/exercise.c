@@ -1,6 +1,8 @@
 /* Any bytes as an image. See exercise.h. */
 #include "exercise.h"
 
+#include "sdfa_class.h"
+#include "sdfa_decay.h"
 #include "sdfa_internal.h"
 
 #include <stdio.h>
@@ -164,13 +166,27 @@ static int8_t *output_of(struct sdfa *s, struct bench *b) {
     return out;
 }
 
+/* Whether a label can be learned: by cross-entropy not if all outputs are spare ones. */
+static int has_label(const struct sdfa *s) {
+    uint32_t c = 0;
+    while (c < s->class_n && sdfa_slot_closed(s, c))
+        c++;
+    return c < s->class_n || sdfa_learning_of(s)->loss != SDFA_LOSS_SOFTMAX_CE;
+}
+
+static int teach_label(struct sdfa *s, struct bench *b) {
+    uint32_t label = sdfa_random(&b->random) % s->class_n;
+    EXPECT(sdfa_learn(s, s->class_n) == SDFA_ERR_LABEL);
+    for (; sdfa_slot_closed(s, label); label = (label + 1u) % s->class_n)
+        EXPECT(sdfa_learn(s, label) == SDFA_ERR_LABEL);
+    return sdfa_learn(s, label);
+}
+
 static int teach(struct sdfa *s, struct bench *b) {
     int16_t *target;
     int error;
-    if (sdfa_learning_of(s)->loss == SDFA_LOSS_SOFTMAX_CE) {
-        EXPECT(sdfa_learn(s, s->class_n) == SDFA_ERR_LABEL);
-        return sdfa_learn(s, sdfa_random(&b->random) % s->class_n);
-    }
+    if (sdfa_learning_of(s)->loss == SDFA_LOSS_SOFTMAX_CE)
+        return teach_label(s, b);
     target = block(s->class_n * sizeof *target);
     fill((uint8_t *)target, s->class_n * sizeof *target, &b->random);
     error = sdfa_learn_target(s, target);
@@ -198,12 +214,22 @@ static void one_step(struct sdfa *s, struct bench *b) {
     exercise_counts.steps++;
 }
 
+/* What changes weights beside a step; needs another run afterwards. */
+static void change_weights(struct sdfa *s, struct bench *b) {
+    int32_t added = sdfa_add_class(s);
+    EXPECT(added == SDFA_ERR_LOSS || added == SDFA_ERR_SPARE || !sdfa_slot_closed(s, (uint32_t)added));
+    EXPECT(sdfa_decay(s, sdfa_random(&b->random) & 0xffffu) == SDFA_ERR_OK);
+    EXPECT(sdfa_class(s) == SDFA_ERR_ORDER);
+}
+
 static void learn_on(struct sdfa *s, struct bench *b) {
     exercise_counts.learnable++;
     for (uint32_t i = 0; i < STEPS; i++) {
         one_step(s, b);
         if (i > 1)
             set_something(s, b);
+        if (i > 2)
+            change_weights(s, b);
     }
     EXPECT(s->stats.steps == STEPS);
     run_once(s, b);
@@ -220,7 +246,7 @@ static void use(struct sdfa *s, struct bench *b) {
     EXPECT(memcmp(frozen, learning, s->output_len) == 0);
     free(frozen);
     free(learning);
-    if (s->tail_ram && step_work(s) <= WORK_MAX)
+    if (s->tail_ram && step_work(s) <= WORK_MAX && has_label(s))
         learn_on(s, b);
 }
 
