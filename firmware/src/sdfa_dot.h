@@ -113,27 +113,35 @@ static inline void sdfa_dot4_any(int32_t acc[4], const int8_t *w, uint32_t step,
     acc[3] = (int32_t)d;
 }
 
-static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z) {
 #if SDFA_THUMB1
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z) {
     if (z == 0) {
         sdfa_dot2(acc, w, step, x, n);
         sdfa_dot2(acc + 2, w + 2 * step, step, x, n);
-        return;
-    }
-    if (z == -128) {
+    } else if (z == -128) {
         sdfa_dot4_sparse(acc, w, step, x, n);
-        return;
+    } else {
+        sdfa_dot4_any(acc, w, step, x, n, z);
     }
-    sdfa_dot4_any(acc, w, step, x, n, z);
+}
+
 #elif SDFA_THUMB2
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z) {
     if (z == 0)
         sdfa_dot4_plain(acc, w, step, x, n);
     else
         sdfa_dot4_less(acc, w, step, x, n, z);
-#else
-    sdfa_dot4_any(acc, w, step, x, n, z);
-#endif
 }
+
+#else
+
+static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z) {
+    sdfa_dot4_any(acc, w, step, x, n, z);
+}
+
+#endif
 
 #endif
 
