@@ -136,7 +136,7 @@ def _strict(compiler: tuple[str, ...], sources: list[Path], includes: list[Path]
 def test_program_and_host_port_are_free_of_warnings(compiler: str) -> None:
     recipe = Host().recipe()
     sources = [path for path in recipe.sources if path.parent.name != "src"]
-    assert {path.name for path in sources} == {"app.c", "measure.c", "port.c"}
+    assert {path.name for path in sources} == {"app.c", "care.c", "measure.c", "port.c", "wire.c"}
     assert _strict((compiler,), sources, list(recipe.include_dirs), ()) == ""
 
 
@@ -145,5 +145,5 @@ def test_program_and_host_port_are_free_of_warnings(compiler: str) -> None:
 def test_program_and_board_port_are_free_of_warnings(name: str) -> None:
     recipe = Qemu(MACHINES[name]).recipe()
     sources = [path for path in recipe.sources if path.parent.name != "src"]
-    assert len(sources) == 8
+    assert len(sources) == 10
     assert _strict(recipe.compiler, sources, list(recipe.include_dirs), recipe.flags) == ""

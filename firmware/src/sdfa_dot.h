@@ -119,11 +119,13 @@ static inline void sdfa_dot4(int32_t acc[4], const int8_t *w, uint32_t step, con
     if (z == 0) {
         sdfa_dot2(acc, w, step, x, n);
         sdfa_dot2(acc + 2, w + 2 * step, step, x, n);
-    } else if (z == -128) {
-        sdfa_dot4_sparse(acc, w, step, x, n);
-    } else {
-        sdfa_dot4_any(acc, w, step, x, n, z);
+        return;
     }
+    if (z == -128) {
+        sdfa_dot4_sparse(acc, w, step, x, n);
+        return;
+    }
+    sdfa_dot4_any(acc, w, step, x, n, z);
 }
 
 #elif SDFA_THUMB2
