@@ -29,7 +29,7 @@ extern "C" {
     X(HELLO, 1, 0, 4, 4)                                                                                               \
     X(INPUT, 2, 0, 9, 8 + SDFA_LINK_DATA)                                                                              \
     X(RUN, 3, 1, 4, 4)                                                                                                 \
-    X(READ, 4, 0, 10, 10)                                                                                              \
+    X(READ, 4, 0, 8, 8)                                                                                                \
     X(LEARN, 5, 0, 12, 12)                                                                                             \
     X(LEARN_TARGET, 6, 0, 10, 8 + SDFA_LINK_DATA)                                                                      \
     X(STATS, 7, 0, 4, 4)                                                                                               \
@@ -52,12 +52,12 @@ extern "C" {
 #define SDFA_REQUESTS_SELFTEST(X) X(SELFTEST, 21, 1, 4, 4)
 #define SDFA_REQUESTS_PUSH(X)                                                                                          \
     X(PUSH_BEGIN, 22, 1, 12, 12)                                                                                       \
-    X(PUSH_DATA, 23, 1, 9, 8 + SDFA_LINK_DATA)                                                                         \
+    X(PUSH_DATA, 23, 0, 9, 8 + SDFA_LINK_DATA)                                                                         \
     X(PUSH_END, 24, 1, 4, 4)                                                                                           \
     X(SLOTS, 25, 1, 4, 4)
 #define SDFA_REQUESTS_TRACE(X)                                                                                         \
     X(TRACE, 26, 0, 4, 4)                                                                                              \
-    X(TRACE_READ, 27, 0, 10, 10)                                                                                       \
+    X(TRACE_READ, 27, 0, 8, 8)                                                                                         \
     X(TRACE_START, 28, 0, 4, 4)
 
 #define SDFA_LINK_BUSY 1 /* status of a reply: the work goes on, another reply follows */

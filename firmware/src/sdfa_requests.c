@@ -63,30 +63,26 @@ int sdfa_request_RUN(struct sdfa_link *l, struct sdfa_exchange *x) {
     return SDFA_ERR_OK;
 }
 
+int sdfa_put_block(struct sdfa_exchange *x, const void *from, uint32_t whole) {
+    uint32_t off = sdfa_get_u32(x->in) >> 8, left = whole - off;
+    if (off >= whole)
+        return SDFA_ERR_ARGUMENT;
+    sdfa_put(x, (const uint8_t *)from + off, left < SDFA_LINK_DATA ? left : SDFA_LINK_DATA);
+    return SDFA_ERR_OK;
+}
+
 int sdfa_request_READ(struct sdfa_link *l, struct sdfa_exchange *x) {
     const struct sdfa *s = l->net;
-    uint32_t off = sdfa_get_u32(x->in), n = x->in[5], whole;
-    const void *from;
-    switch (x->in[4]) {
+    switch (x->in[0]) {
     case SDFA_BLOCK_OUTPUT:
-        from = sdfa_output(s);
-        whole = s->output_len;
-        break;
+        return sdfa_put_block(x, sdfa_output(s), s->output_len);
     case SDFA_BLOCK_TAIL:
-        from = s->tail;
-        whole = s->tail_len;
-        break;
+        return sdfa_put_block(x, s->tail, s->tail_len);
     case SDFA_BLOCK_IMAGE:
-        from = s->image;
-        whole = ((const struct sdfa_header *)s->image)->image_len;
-        break;
+        return sdfa_put_block(x, s->image, ((const struct sdfa_header *)s->image)->image_len);
     default:
         return SDFA_ERR_ARGUMENT;
     }
-    if (n > SDFA_LINK_DATA || !sdfa_in_range(off, n, whole))
-        return SDFA_ERR_ARGUMENT;
-    sdfa_put(x, (const uint8_t *)from + off, n);
-    return SDFA_ERR_OK;
 }
 
 int sdfa_link_step_error(const struct sdfa_link *l, struct sdfa_exchange *x) {

@@ -62,6 +62,10 @@ static inline void sdfa_put_u32(struct sdfa_exchange *x, uint32_t v) {
     sdfa_put(x, &v, sizeof v);
 }
 
+/* Appends what stands in a block of `whole` bytes from the offset on that READ and TRACE_READ give, as much as there is
+ * and as one reply holds. Error: ARGUMENT (the block ends before). */
+int sdfa_put_block(struct sdfa_exchange *x, const void *from, uint32_t whole);
+
 /* Now, for a call that is timed; 0 without a clock. */
 static inline uint32_t sdfa_link_now(const struct sdfa_link *l) {
     return l->clock_us ? l->clock_us() : 0;

@@ -34,14 +34,12 @@ int sdfa_request_TRACE(struct sdfa_link *l, struct sdfa_exchange *x) {
 }
 
 int sdfa_request_TRACE_READ(struct sdfa_link *l, struct sdfa_exchange *x) {
-    uint32_t off = sdfa_get_u32(x->in), what = x->in[4], n = x->in[5];
     const struct sdfa_trace *t = l->trace;
     if (!t)
         return SDFA_ERR_REQUEST;
-    if (what > 1 || n > SDFA_LINK_DATA || !sdfa_in_range(off, n, what == 0 ? t->used : t->copy ? l->net->tail_len : 0))
-        return SDFA_ERR_ARGUMENT;
-    sdfa_put(x, (what ? t->copy : t->memory) + off, n);
-    return SDFA_ERR_OK;
+    if (x->in[0] == 0)
+        return sdfa_put_block(x, t->memory, t->used);
+    return sdfa_put_block(x, t->copy, x->in[0] == 1 && t->copy ? l->net->tail_len : 0);
 }
 
 int sdfa_request_TRACE_START(struct sdfa_link *l, struct sdfa_exchange *x) {

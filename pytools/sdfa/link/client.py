@@ -33,6 +33,7 @@ class LinkError(SdfaError):
     def __init__(self, request: str, status: int, data: bytes) -> None:
         super().__init__(f"the device refused {request}: {status_text(status)}")
         self.request, self.status, self.data = request, status, data
+        self.reason = status_text(status)
 
     def is_error(self, name: str) -> bool:
         """Whether it is this error of sdfa.h ("STEP")."""

@@ -97,7 +97,19 @@ class Remote:
         _, _, model_id, *numbers, flags, arena_len, state_len = _INFO.unpack_from(data)
         features = frozenset(name for bit, name in enumerate(FEATURES) if flags >> bit & 1)
         board = data[_INFO.size :].decode("ascii", "replace")
-        return Info(model_id.hex(), *numbers, features, arena_len, state_len, board)
+        return Info(model_id.hex(), *numbers, features=features, arena_len=arena_len, state_len=state_len, board=board)
+
+    def begin_again(self) -> None:
+        """After the device has taken another image."""
+        self.info = self._hello()
+        self.steps = self.info.steps
+
+    def selftest(self) -> int | None:
+        """Let the device compute its golden output; microseconds, None without a clock. SdfaError when it is wrong."""
+        if "selftest" not in self.info.features:
+            raise SdfaError("the device's program has no self-test: build it with one (sdfa_link_selftest)")
+        data = self.request("SELFTEST")
+        return int.from_bytes(data, "little") if data else None
 
     # --- inference ---
 
@@ -121,10 +133,14 @@ class Remote:
 
     def read(self, block: int, length: int) -> bytes:
         """The first bytes of the output, the weights that learn, or the image."""
-        parts = []
-        for off in range(0, length, DATA_MAX):
-            parts.append(self.request("READ", struct.pack("<IBB", off, block, min(DATA_MAX, length - off))))
-        return b"".join(parts)
+        return self.read_block("READ", block, length)
+
+    def read_block(self, name: str, block: int, length: int) -> bytes:
+        """The same with READ or TRACE_READ."""
+        data = b""
+        while len(data) < length:
+            data += self.request(name, struct.pack("<I", len(data) << 8 | block))
+        return data
 
     def tail(self) -> bytes:
         """The weights that learn, as they lie in RAM."""

@@ -45,6 +45,11 @@ def request_code(name: str) -> int:
     return {entry.name: entry.value for entry in _app("APP_REQUESTS")}[name]
 
 
+def request_name(code: int) -> str:
+    """Name of a request of app.h."""
+    return {entry.value: entry.name for entry in _app("APP_REQUESTS")}[code]
+
+
 def error_value(name: str) -> int:
     """Value of an error of sdfa.h, by its name ("ARENA")."""
     return {entry.name: entry.value for entry in _runtime("SDFA_ERRORS")}[name]
