@@ -19,8 +19,8 @@ _SLOTS = struct.Struct("<6I")
 
 @dataclass(frozen=True)
 class Slots:
-    """room: bytes that an image may have. running: 0 for the compiled-in image, else the slot, 1 or 2. sequence, len: of
-    the image in each slot, 0 where none is whole."""
+    """room: bytes that an image may have. running: 0 for the compiled-in image, else the slot, 1 or 2. sequence, len:
+    of the image in each slot, 0 where none is whole."""
 
     room: int
     running: int

@@ -94,10 +94,14 @@ class Remote:
                 f"the device speaks version {link} of the link and {image} of the image, this program {VERSION} and "
                 f"{IMAGE_VERSION}: flash it with firmware of this version"
             )
-        _, _, model_id, *numbers, flags, arena_len, state_len = _INFO.unpack_from(data)
-        features = frozenset(name for bit, name in enumerate(FEATURES) if flags >> bit & 1)
-        board = data[_INFO.size :].decode("ascii", "replace")
-        return Info(model_id.hex(), *numbers, features=features, arena_len=arena_len, state_len=state_len, board=board)
+        _, _, model_id, image_n, input_n, output_n, class_n, tail_n, steps, random, rate, tau, flags, arena, state = (
+            _INFO.unpack_from(data)
+        )
+        return Info(
+            model_id.hex(), image_n, input_n, output_n, class_n, tail_n, steps, random, rate, tau,
+            frozenset(name for bit, name in enumerate(FEATURES) if flags >> bit & 1), arena, state,
+            data[_INFO.size :].decode("ascii", "replace"),
+        )  # fmt: skip
 
     def begin_again(self) -> None:
         """After the device has taken another image."""
