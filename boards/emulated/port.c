@@ -10,8 +10,6 @@
 #include "timer.h"
 #include "uart.h"
 
-
-
 const struct sdfa_port sdfa_port = {BOARD_NAME, &flash_store, FLASH_SLOTS};
 
 void sdfa_port_start(void) {

@@ -8,7 +8,9 @@ import sys
 
 import typer
 
+from sdfa.cli import device_keep
 from sdfa.cli.base import app
+from sdfa.cli.device import device
 from sdfa.cli.experiment import experiment
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
@@ -23,6 +25,8 @@ __all__ = [
     "convs",
     "costs",
     "demo",
+    "device",
+    "device_keep",
     "experiment",
     "export",
     "fetch",
