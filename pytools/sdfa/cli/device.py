@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
 from rich.table import Table
 
 from sdfa.cli.base import EPOCHS_MAX, JsonOpt, SeedOpt, app, console, emit, load_image, progress
 from sdfa.errors import SdfaError
-from sdfa.files import check_outputs, write_whole
+from sdfa.files import STDOUT, check_outputs, write_whole
 
 if TYPE_CHECKING:
     from sdfa.image_reader import Image
@@ -56,7 +57,7 @@ def session(port: str, baud: int = BAUD, board: str | None = None, wait: float =
 @contextlib.contextmanager
 def counted(what: str, total: int) -> Iterator[Any]:
     """A progress bar; gives the function that is told how far it is."""
-    with Progress(console=progress, transient=True) as bar:
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda n: bar.update(task, completed=n)
 
@@ -243,8 +244,7 @@ def evaluate(
             if hold_out:
                 raise SdfaError("--hold-out needs samples: give some with --data")
             verdict = judge(remote)
-            refused = verdict.verdict.startswith("more") and verdict.verdict != "more right"
-            judged = asdict(verdict) | {"refused": refused}
+            judged = asdict(verdict) | {"refused": verdict.refused}
             emit(judged, json_to, lambda: _show_verdict(judged))
             return
         parsed = image_of(remote, image)[1]
@@ -268,8 +268,7 @@ def _hold_out(remote: Remote, image: Image, samples: Any) -> int:
 def _show_verdict(judged: dict[str, Any]) -> None:
     what = "refused, the weights of before are back" if judged["refused"] else "kept"
     console.print(
-        f"{what}: {judged['verdict']} ({judged['correct_before']} of {judged['n']} right before, "
-        f"{judged['correct_after']} now)"
+        f"{what}: {judged['verdict']} ({judged['right_before']} of {judged['n']} right before, {judged['right']} now)"
     )
 
 
@@ -301,6 +300,7 @@ def monitor(
     once: Annotated[bool, typer.Option("--once", help="Show it once and end.")] = False,
     seconds: Annotated[float | None, typer.Option(metavar="N", help="End after N seconds.", min=0)] = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks.", min=0.05)] = 1.0,
+    image: ImageOpt = None,
     baud: BaudOpt = BAUD,
     board: BoardOpt = None,
     wait: WaitOpt = WAIT,
@@ -310,16 +310,19 @@ def monitor(
 
     Example: [cyan]pytools device monitor --port /dev/ttyACM0[/cyan]
     """
+    from sdfa.adapt import tail_weight_count
     from sdfa.link.watch import monitor_row, monitor_table
 
     check_outputs([], [], json_to)
     rows: list[dict[str, Any]] = []
     with session(port, baud, board, wait) as remote:
-        weights = remote.info.tail_len
+        weights = tail_weight_count(image_of(remote, image)[1])
         before, begin = remote.stats(), time.monotonic()
         rows.append(monitor_row(before, None, weights))
+        pure = json_to is not None and str(json_to) == STDOUT
+        screen = Console(quiet=True) if pure else console
         if not once:
-            with Live(monitor_table(rows, remote.info.board), console=console, auto_refresh=False) as live:
+            with Live(monitor_table(rows, remote.info.board), console=screen, auto_refresh=False) as live:
                 while seconds is None or time.monotonic() - begin < seconds:
                     time.sleep(every)
                     now = remote.stats()

@@ -13,11 +13,11 @@ SHOWN = 12
 """Rows of the table: the last ones."""
 
 
-def monitor_row(now: Stats, before: Stats | None, tail_len: int) -> dict[str, Any]:
+def monitor_row(now: Stats, before: Stats | None, weights: int) -> dict[str, Any]:
     """Counters of the steps since the look before; None: since the start. Shares are None where there was no step.
 
-    loss: mean, in bits (cross-entropy). updated: share of the weights of an average step that were updated, of
-    tail_len bytes; skipped: the rest, rows whose step is nothing or rounds to nothing.
+    loss: mean, in bits (cross-entropy). skipped: share of the `weights` that learn whose rows were left alone,
+    because their step is nothing or rounds to nothing.
     """
     part = now if before is None else since(now, before)
     steps = part.steps
@@ -25,7 +25,7 @@ def monitor_row(now: Stats, before: Stats | None, tail_len: int) -> dict[str, An
         return {"steps": now.steps, "new": 0, "accuracy": None, "loss": None, "skipped": None} | _saturated(part)
     return {
         "steps": now.steps, "new": steps, "accuracy": part.correct / steps, "loss": part.loss / 4096 / steps,
-        "skipped": max(0.0, 1 - part.weights_updated / (steps * max(tail_len, 1))),
+        "skipped": max(0.0, 1 - part.weights_updated / (steps * max(weights, 1))),
     } | _saturated(part)  # fmt: skip
 
 
