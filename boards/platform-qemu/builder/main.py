@@ -39,7 +39,7 @@ def tried(action):
 
     def run(target, source, env):
         try:
-            action(env.PioPlatform(), env.subst("$BUILD_DIR/qemu.pid"), source)
+            action(env.PioPlatform(), Path(env.subst("$BUILD_DIR")).resolve(), source)
         except UserSideException as error:
             print(f"Error: {error}", file=sys.stderr)
             return 1
@@ -48,15 +48,15 @@ def tried(action):
     return run
 
 
-def start(platform, pid_file, source):
+def start(platform, folder, source):
     url = env.subst("$UPLOAD_PORT") or "socket://127.0.0.1:5555"
-    platform.power_on(board, Path(str(source[0])).resolve(), url, Path(pid_file).resolve())
+    platform.power_on(board, Path(str(source[0])).resolve(), url, folder)
     print(f"{board.get('build.machine')} runs; its serial port is {url}")
     print(f"End it with: pio run -e {env['PIOENV']} -t power_off")
 
 
-def stop(platform, pid_file, source):
-    platform.power_off(Path(pid_file).resolve())
+def stop(platform, folder, source):
+    platform.power_off(folder)
 
 
 program = env.BuildProgram()
