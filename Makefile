@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] tests/c/*.[ch])
+C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] tests/c/*.[ch])
 PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay store tail care)
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 

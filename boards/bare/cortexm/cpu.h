@@ -20,4 +20,11 @@ static inline uint32_t cpu_semihost(uint32_t number, const uintptr_t *args) {
     return r0;
 }
 
+/* Starts the processor anew (Armv6-M and later: AIRCR, SYSRESETREQ). */
+static inline void __attribute__((noreturn)) cpu_reset(void) {
+    *(volatile uint32_t *)0xe000ed0cu = 0x05fa0004u;
+    for (;;) {
+    }
+}
+
 #endif

@@ -1,4 +1,4 @@
-/* What a Cortex-M begins with: vectors, coprocessors. Any fault ends the emulator. */
+/* What a Cortex-M begins with: vectors, coprocessors. Any fault goes to start_fault. */
 #include <stdint.h>
 
 #include "memory.h"

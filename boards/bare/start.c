@@ -2,10 +2,8 @@
 
 #include <stdint.h>
 
-#include "app.h"
 #include "cpu.h"
 #include "memory.h"
-#include "semihost.h"
 
 int main(void);
 
@@ -33,9 +31,14 @@ static void init_variables(void) {
 void start(void) {
     paint_stack();
     init_variables();
-    semihost_exit((uint32_t)main());
+    start_end(main());
 }
 
-void start_fault(void) {
-    semihost_exit(APP_EXIT_FAULT);
+void __attribute__((weak)) start_end(int code) {
+    (void)code;
+    cpu_reset();
+}
+
+void __attribute__((weak)) start_fault(void) {
+    cpu_reset();
 }

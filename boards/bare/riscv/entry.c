@@ -1,4 +1,4 @@
-/* What a RISC-V begins with, at the lowest address. Any fault ends the emulator. */
+/* What a RISC-V begins with, at the lowest address. Any fault goes to start_fault. */
 #include "start.h"
 
 void reset(void);

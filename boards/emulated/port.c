@@ -1,0 +1,42 @@
+/* Device port of the emulated boards: polled UART, a free-running counter, flash in a file (flash.c).
+ *
+ * board.h of the board: BOARD_NAME, UART_CMSDK, UART_NRF51 or UART_16550 and UART_ORIGIN, TIMER_CMSDK, TIMER_NRF51,
+ * TIMER_SSE or TIMER_MTIME, TIMER_ORIGIN and TIMER_MHZ. */
+#include "sdfa_port.h"
+
+#include "board.h"
+#include "cpu.h"
+#include "flash.h"
+#include "timer.h"
+#include "uart.h"
+
+const struct sdfa_port sdfa_port = {BOARD_NAME, &flash_store, FLASH_SLOTS};
+
+void sdfa_port_start(void) {
+    timer_start();
+    uart_start();
+    flash_start();
+}
+
+int sdfa_port_get(void) {
+    (void)sdfa_port_us();
+    return uart_get();
+}
+
+void sdfa_port_put(const uint8_t *bytes, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        uart_put(bytes[i]);
+}
+
+uint32_t sdfa_port_us(void) {
+    static uint32_t us, last;
+    uint32_t passed = (timer_ticks() - last) / TIMER_MHZ;
+
+    last += passed * TIMER_MHZ;
+    us += passed;
+    return us;
+}
+
+void sdfa_port_reset(void) {
+    cpu_reset();
+}

@@ -1,0 +1,15 @@
+/* QEMU's board mps2-an385 for the device program (boards/emulated). */
+#ifndef BOARD_H
+#define BOARD_H
+
+#define BOARD_NAME "mps2-an385"
+#define UART_CMSDK
+#define UART_ORIGIN 0x40004000u
+#define TIMER_CMSDK
+#define TIMER_ORIGIN 0x40000000u
+#define TIMER_MHZ    25u
+#define FLASH_SLOTS  0, 0
+
+enum { STORE_LEN = 262144, STORE_SECTOR_LEN = 4096, STORE_WRITE_LEN = 8 };
+
+#endif
