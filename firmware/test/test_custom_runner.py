@@ -1,7 +1,7 @@
 """How `pio test` runs a suite: here, in the emulator, or on a board, within a time limit, and what counts as passed.
 
-A suite that prints no last line, loses lines, crashes or hangs has failed; so has a program whose exit code does not fit
-its tests. The limit in seconds is the option custom_test_time_limit.
+A suite that prints no last line, loses lines, crashes or hangs has failed; so has a program whose exit code does not
+fit its tests. The limit in seconds is the option custom_test_time_limit.
 """
 
 import queue
