@@ -5,17 +5,28 @@
 #include "sdfa_port.h"
 #include "sdfa_requests.h"
 
+static void open_net(struct sdfa_device *d) {
+    const struct sdfa_model *m = d->model;
+
+    d->error =
+        m->open ? m->open(d)
+                : sdfa_open(&d->net, m->image, m->image_len, m->kernels, m->arena, m->arena_len, m->tail, m->tail_len);
+    /* Where nothing whole is saved, these are the factory weights: LOAD tells the reason. */
+    if (!d->error && m->tail && sdfa_port.store)
+        (void)sdfa_load(&d->net, sdfa_port.store);
+    if (!d->error && m->begin)
+        m->begin(d);
+}
+
 int sdfa_device_open(struct sdfa_device *d, const struct sdfa_model *model) {
     memset(d, 0, sizeof *d);
     sdfa_port_start();
-    d->error = sdfa_open(&d->net, model->image, model->image_len, model->kernels, model->arena, model->arena_len,
-                         model->tail, model->tail_len);
+    d->model = model;
     d->link.net = &d->net;
     d->link.flash = sdfa_port.store;
     d->link.board = sdfa_port.board;
-    /* Where nothing whole is saved, these are the factory weights: LOAD tells the reason. */
-    if (!d->error && model->tail && sdfa_port.store)
-        (void)sdfa_load(&d->net, sdfa_port.store);
+    d->link.clock_us = sdfa_port_us;
+    open_net(d);
     return d->error;
 }
 
@@ -48,6 +59,10 @@ void sdfa_device_poll(struct sdfa_device *d) {
     sdfa_port_put(d->link.wire, n);
     n = sdfa_link_work(&d->link); /* what is slow, once "busy" is on its way */
     sdfa_port_put(d->link.wire, n);
+    if (d->link.renew) {
+        d->link.renew = 0;
+        open_net(d);
+    }
 }
 
 int sdfa_device(const struct sdfa_model *model) {

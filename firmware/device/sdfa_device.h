@@ -18,7 +18,13 @@
 extern "C" {
 #endif
 
-/* A net and its memory, as for sdfa_open. tail: NULL, tail_len 0: inference only. */
+struct sdfa_device;
+
+/* A net and its memory, as for sdfa_open. tail: NULL, tail_len 0: inference only.
+ *
+ * open   opens d->net in another way than with sdfa_open, such as sdfa_slots_open; NULL: sdfa_open. Returns its error.
+ * begin  called whenever the net has been opened and saved weights are loaded: offers more requests in d->link (parts,
+ *        gate, trace, slots of sdfa_link.h); NULL: none. What these two do not name is not linked. */
 struct sdfa_model {
     const void *image;
     uint32_t image_len;
@@ -27,18 +33,22 @@ struct sdfa_model {
     uint32_t arena_len;
     void *tail;
     uint32_t tail_len;
+    int (*open)(struct sdfa_device *d);
+    void (*begin)(struct sdfa_device *d);
 };
 
 struct sdfa_device {
     struct sdfa net;
     struct sdfa_link link;
+    const struct sdfa_model *model;
     int error; /* why the net could not be opened: then it must not be used; 0: it is open */
 };
 
 /* Starts the port, opens the net, and loads what was saved last, if there is anything. Returns d->error. */
 int sdfa_device_open(struct sdfa_device *d, const struct sdfa_model *model);
 
-/* Answers what has come over the link, one request at most; returns at once where nothing has. Where the net is not open,
+/* Answers what has come over the link, one request at most; returns at once where nothing has. Opens the net anew when
+ * another image was pushed. Where the net is not open,
  * every request is answered with the reason. */
 void sdfa_device_poll(struct sdfa_device *d);
 

@@ -69,8 +69,9 @@ def find_board(name: str) -> Board:
     return BOARDS[name]
 
 
-def device_program(board: Board, model: Path) -> Program:
-    """How to build the device program for a board. model: NAME.c of an exported model, NAME.h beside it."""
+def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> Program:
+    """How to build the device program for a board. model: NAME.c of an exported model, NAME.h beside it. options: of
+    firmware/device/main.c, such as -DSDFA_SLOTS."""
     firmware, name, family = firmware_dir(), c_name(model.stem), board.family
     own = (firmware / "src", firmware / "device", *board.source_dirs())
     script = boards_dir() / board.name / "board.ld"
@@ -84,6 +85,7 @@ def device_program(board: Board, model: Path) -> Program:
             *(family.flags if family else ("-std=c99", "-O2")),
             *board.flags,
             *(f"-DSDFA_MODEL={name}", f"-DSDFA_MODEL_CAPITALS={name.upper()}"),
+            *options,
         ),
         link_flags=bare if family else (),
         depends=(script, boards_dir() / "bare" / "link.ld") if family else (),
