@@ -67,7 +67,7 @@ def known_header(data: bytes) -> str:
         "TAIL": _digest(twin.tail_bytes()),
     }  # fmt: skip
     small = ("RUNS", "STEPS")
-    lines = (f"#define KNOWN_{name} {value}{'' if name in small else 'u'}" for name, value in values.items())
+    lines = (f"#define KNOWN_{name:7} {value}{'' if name in small else 'u'}" for name, value in values.items())
     how = (
         "Made by `python -m tests.exported_digits` with the integer twin: what a board must say of the exported digits."
     )
