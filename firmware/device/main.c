@@ -3,14 +3,14 @@
  * Build it with -DSDFA_MODEL=NAME -DSDFA_MODEL_CAPITALS=NAME in capitals, and the folder of NAME.h among the include
  * folders. Without: digits. What else it can do:
  *
- *   -DSDFA_HELD_LEN=N    N bytes of RAM for held-out samples and as many as the trainable tail has: evaluate, rollback
- *   -DSDFA_TRACE_LEN=N   N bytes of RAM for a trace of what is learned
+ *   -DSDFA_HELD_BYTES=N    N bytes of RAM for held-out samples and as many as the trainable tail has: evaluate, rollback
+ *   -DSDFA_TRACE_BYTES=N   N bytes of RAM for a trace of what is learned
  *   -DSDFA_SLOTS         images can be pushed that fit into this one's memory, where the board has flash for them */
-#ifndef SDFA_HELD_LEN
-#define SDFA_HELD_LEN 0
+#ifndef SDFA_HELD_BYTES
+#define SDFA_HELD_BYTES 0
 #endif
-#ifndef SDFA_TRACE_LEN
-#define SDFA_TRACE_LEN 0
+#ifndef SDFA_TRACE_BYTES
+#define SDFA_TRACE_BYTES 0
 #endif
 #ifndef SDFA_MODEL
 #define SDFA_MODEL          digits
@@ -41,10 +41,10 @@ static uint32_t tail[LENGTH(_TAIL_LEN) / 4];
 
 static const struct sdfa_link_part *const parts[] = {
     &sdfa_link_selftest,
-#if SDFA_HELD_LEN
+#if SDFA_HELD_BYTES
     &sdfa_link_gate,
 #endif
-#if SDFA_TRACE_LEN
+#if SDFA_TRACE_BYTES
     &sdfa_link_trace,
 #endif
 #ifdef SDFA_SLOTS
@@ -78,19 +78,19 @@ static int open_slots(struct sdfa_device *d) {
 static void begin(struct sdfa_device *d) {
     d->link.parts = parts;
     d->link.part_n = sizeof parts / sizeof *parts;
-#if SDFA_HELD_LEN
+#if SDFA_HELD_BYTES
     {
         static struct sdfa_gate gate;
-        static uint32_t held[SDFA_HELD_LEN / 4], copy[LENGTH(_TAIL_LEN) / 4];
+        static uint32_t held[SDFA_HELD_BYTES / 4], copy[LENGTH(_TAIL_LEN) / 4];
         int error = sdfa_gate_init(&gate, &d->net, held, sizeof held, copy, sizeof copy);
 
         d->link.gate = error ? NULL : &gate;
     }
 #endif
-#if SDFA_TRACE_LEN
+#if SDFA_TRACE_BYTES
     {
         static struct sdfa_trace trace;
-        static uint8_t steps[SDFA_TRACE_LEN];
+        static uint8_t steps[SDFA_TRACE_BYTES];
         int error = sdfa_trace_init(&trace, &d->net, steps, sizeof steps, NULL, 0);
 
         d->link.trace = error ? NULL : &trace;
