@@ -26,8 +26,15 @@ void sdfa_port_start(void) {
 }
 
 int sdfa_port_get(void) {
+    enum { PAUSE = 1000 };
+    int byte;
+
     (void)sdfa_port_us();
-    return uart_get();
+    byte = uart_get();
+    /* The emulator brings no byte while registers are read: without a pause it takes up to ten times longer. */
+    for (uint32_t i = 0; byte < 0 && i < PAUSE; i++)
+        __asm__ volatile("");
+    return byte;
 }
 
 void sdfa_port_put(const uint8_t *bytes, uint32_t n) {

@@ -5,7 +5,7 @@
  *
  *   -DSDFA_HELD_BYTES=N   N bytes of RAM for held-out samples, and as many as the trainable tail has for the way back
  *   -DSDFA_TRACE_BYTES=N  N bytes of RAM for a trace of what is learned
- *   -DSDFA_SLOTS         images can be pushed that fit into this one's memory, where the board has flash for them
+ *   -DSDFA_SLOTS          images can be pushed that fit into this one's memory, where the board has flash for them
  *
  * 0: not at all; its code is not linked either. */
 #ifndef SDFA_HELD_BYTES

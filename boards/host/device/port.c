@@ -7,6 +7,8 @@
 #include "sdfa_port.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,8 +66,13 @@ static void hang_up(void) {
 int sdfa_port_get(void) {
     if (line.at < line.end)
         return line.bytes[line.at++];
-    if (line.in < 0 && ready(line.listening))
+    if (line.in < 0 && ready(line.listening)) {
+        int on = 1;
+
         line.in = line.out = accept(line.listening, NULL, NULL);
+        /* a reply that follows another one is not to wait until that has been acknowledged */
+        setsockopt(line.in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     if (line.in < 0 || !ready(line.in))
         return -1;
     line.at = 0;
