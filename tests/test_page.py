@@ -151,9 +151,9 @@ def test_the_page_is_refused_before_the_work(refused: Any) -> None:
 
 def test_a_regression_shows_its_error(pytools: Cli, work: Path, tmp_path: Path) -> None:
     shutil.rmtree("digits")
-    done(pytools("init", "8-6-2", "--loss", "mse", "-o", "digits", "--name", "digits"))
     rng = np.random.default_rng(1)
     np.savez("r.npz", x=rng.random((30, 8), np.float32), y=rng.random((30, 2), np.float32))
+    done(pytools("init", "8-6-2", "--loss", "mse", "--calib", "r.npz", "-o", "digits", "--name", "digits"))
     done(pytools("learn", IMAGE, "--data", "r.npz", "--epochs", 2, "-o", "new.sdfa", "--html", "r.html"))
     shown = render(Path("r.html"), tmp_path / "profile")
     assert shown.complaints == []
