@@ -128,8 +128,9 @@ def learn(
     Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa
     --html report.html[/cyan]
 
-    Example without forgetting: [cyan]pytools learn digits.sdfa --data new.npz --replay 50 --replay-policy balanced
-    --replay-data old.npz --old-data old_test.npz --hold-out 20 --guard halve -o learned.sdfa[/cyan]
+    Example without forgetting: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --replay 50
+    --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
+    --guard halve -o learned.sdfa[/cyan]
     """
     from sdfa.adapt import Settings, adapt, report, samples_of
     from sdfa.care import Care, layer_numbers
