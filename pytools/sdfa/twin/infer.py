@@ -6,7 +6,7 @@ difference from the C runtime.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,6 +96,14 @@ def run_until(image: Image, x: Int8Array, stop: int, tensor: int) -> Int8Array:
             _execute(image, image.present_tail, state, i)
         parts.append(_read(image, state, tensor))
     return np.concatenate(parts)
+
+
+def each_output(image: Image, x: Int8Array) -> Iterator[Int8Array]:
+    """Values int8[n, len] that each operation wrote, in their order, for samples that are one batch."""
+    state = _start(image, check_input(image, x))
+    for i, (_, op) in enumerate(image.ops):
+        _execute(image, image.present_tail, state, i)
+        yield state.values[int(image.tensors[int(op["out"])]["off"])]
 
 
 def check_input(image: Image, x: npt.NDArray[np.generic]) -> Int8Array:
