@@ -1,7 +1,7 @@
 /* Device port of this computer (POSIX).
  *
  * The link is on stdin and stdout, and the program ends with stdin; with SDFA_LISTEN=PORT in the environment it is on
- * TCP port PORT of 127.0.0.1, one connection after the other. Flash is the file that SDFA_FLASH names, else flash.bin. */
+ * TCP port PORT of 127.0.0.1, one connection after the other. Flash: see flash.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "sdfa_port.h"
@@ -20,7 +20,7 @@
 
 #include "flash.h"
 
-const struct sdfa_port sdfa_port = {"host", &flash_store, NULL, NULL};
+const struct sdfa_port sdfa_port = {"host", &flash_store, &flash_slots, flash_slots_memory};
 
 static struct {
     int listening, in, out; /* file descriptors; in < 0: nobody is connected */

@@ -11,6 +11,7 @@ import typer
 from sdfa.cli import device_keep
 from sdfa.cli.base import app
 from sdfa.cli.device import device
+from sdfa.cli.doctor import doctor
 from sdfa.cli.experiment import experiment
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
@@ -27,6 +28,7 @@ __all__ = [
     "demo",
     "device",
     "device_keep",
+    "doctor",
     "experiment",
     "export",
     "fetch",
