@@ -26,6 +26,7 @@ class Board:
     headers: folders in boards/ with headers only. machine: QEMU's name of it, "" where there is none.
     serial: the index of QEMU's serial port that the link is on. family: None for this computer. flags: of the compiler,
     beside the family's. options: of firmware/device/main.c, what else this board has room for.
+    keeps: whether what is written to flash stays there, in the emulator if there is one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Board:
     machine: str = ""
     serial: int = 0
     options: tuple[str, ...] = ()
+    keeps: bool = True
 
     def source_dirs(self) -> tuple[Path, ...]:
         """Folders of C files that only this kind of board needs, start-up code included."""
