@@ -5,59 +5,86 @@
 #include "board.h"
 #include "semihost.h"
 
-enum { CHUNK = 64 };
+enum { CHUNK = 64, ERASED = 0xff, NAME_LEN = 9 };
 
-static int32_t file;
-static uint32_t unit[STORE_WRITE_LEN / 4]; /* aligned */
+/* A file; memory: where what it holds can be read, NULL: nowhere else. */
+struct file {
+    char name[NAME_LEN + 1];
+    uint32_t len;
+    int32_t handle;
+    uint8_t *memory;
+};
 
-/* Writes a number of erased bytes at the file's present place. */
-static int erase_here(uint32_t len) {
+static struct file store = {"flash.bin", STORE_LEN, -1, NULL};
+
+static int write_at(struct file *f, uint32_t off, const void *from, uint32_t len) {
+    if (f->memory)
+        memcpy(f->memory + off, from, len);
+    return semihost_seek(f->handle, off) || semihost_write(f->handle, from, len) != len;
+}
+
+/* Erased bytes from off to end. */
+static int blank(struct file *f, uint32_t off, uint32_t end) {
     uint8_t erased[CHUNK];
+    uint32_t n;
 
-    memset(erased, 0xff, sizeof erased);
-    for (uint32_t n; len; len -= n) {
-        n = len < CHUNK ? len : CHUNK;
-        if (semihost_write(file, erased, n) != n)
+    memset(erased, ERASED, sizeof erased);
+    for (; off < end; off += n) {
+        n = end - off < CHUNK ? end - off : CHUNK;
+        if (write_at(f, off, erased, n))
             return 1;
     }
     return 0;
 }
 
-void flash_start(void) {
-    static const char name[] = "flash.bin";
+static void start(struct file *f) {
     int32_t len;
 
-    file = semihost_open(name, sizeof name - 1, SEMIHOST_UPDATE);
-    if (file < 0)
-        file = semihost_open(name, sizeof name - 1, SEMIHOST_CREATE);
-    len = semihost_len(file);
-    if (len >= 0 && (uint32_t)len < STORE_LEN && !semihost_seek(file, (uint32_t)len))
-        (void)erase_here(STORE_LEN - (uint32_t)len);
+    f->handle = semihost_open(f->name, NAME_LEN, SEMIHOST_UPDATE);
+    if (f->handle < 0)
+        f->handle = semihost_open(f->name, NAME_LEN, SEMIHOST_CREATE);
+    len = semihost_len(f->handle);
+    if (f->memory)
+        (void)semihost_read(f->handle, f->memory, f->len);
+    if (len >= 0)
+        (void)blank(f, (uint32_t)len, f->len);
 }
 
 static int read(void *context, uint32_t off, void *to, uint32_t len) {
-    (void)context;
-    return semihost_seek(file, off) || semihost_read(file, to, len) != len;
+    const struct file *f = context;
+
+    return semihost_seek(f->handle, off) || semihost_read(f->handle, to, len) != len;
 }
 
 static int program(void *context, uint32_t off, const void *from) {
-    (void)context;
-    return semihost_seek(file, off) || semihost_write(file, from, STORE_WRITE_LEN) != STORE_WRITE_LEN;
+    return write_at(context, off, from, STORE_WRITE_LEN);
 }
 
 static int erase(void *context, uint32_t off) {
-    (void)context;
-    return semihost_seek(file, off) || erase_here(STORE_SECTOR_LEN);
+    return blank(context, off, off + STORE_SECTOR_LEN);
 }
 
-const struct sdfa_flash flash_store = {
-    .read = read,
-    .program = program,
-    .erase = erase,
-    .unit = (uint8_t *)unit,
-    .len = STORE_LEN,
-    .sector_len = STORE_SECTOR_LEN,
-    .endurance = 10000,
-    .write_len = STORE_WRITE_LEN,
-    .erased = 0xff,
-};
+#define FLASH(file, memory, length)                                                                                    \
+    {                                                                                                                  \
+        .read = read, .program = program, .erase = erase, .context = &(file), .unit = (uint8_t *)(memory),             \
+        .len = (length), .sector_len = STORE_SECTOR_LEN, .endurance = 10000, .write_len = STORE_WRITE_LEN,             \
+        .erased = ERASED,                                                                                              \
+    }
+
+static uint32_t store_unit[STORE_WRITE_LEN / 4];
+
+const struct sdfa_flash flash_store = FLASH(store, store_unit, STORE_LEN);
+
+#ifdef SLOTS_ORIGIN
+static struct file slots = {"slots.bin", SLOTS_LEN, -1, (uint8_t *)SLOTS_ORIGIN};
+static uint32_t slots_unit[STORE_WRITE_LEN / 4];
+
+const struct sdfa_flash flash_slots = FLASH(slots, slots_unit, SLOTS_LEN);
+#endif
+
+void flash_start(void) {
+    start(&store);
+#ifdef SLOTS_ORIGIN
+    start(&slots);
+#endif
+}

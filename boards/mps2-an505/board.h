@@ -8,8 +8,9 @@
 #define TIMER_CMSDK
 #define TIMER_ORIGIN 0x50000000u
 #define TIMER_MHZ    20u
-#define FLASH_SLOTS  0, 0
+#define SLOTS_ORIGIN 0x38100000u /* behind the RAM of board.ld */
+#define SLOTS_LEN    (512 * 1024)
 
-enum { STORE_LEN = 262144, STORE_SECTOR_LEN = 4096, STORE_WRITE_LEN = 8 };
+enum { STORE_LEN = 256 * 1024, STORE_SECTOR_LEN = 4096, STORE_WRITE_LEN = 8 };
 
 #endif

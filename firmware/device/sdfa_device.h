@@ -48,8 +48,7 @@ struct sdfa_device {
 int sdfa_device_open(struct sdfa_device *d, const struct sdfa_model *model);
 
 /* Answers what has come over the link, one request at most; returns at once where nothing has. Opens the net anew when
- * another image was pushed. Where the net is not open,
- * every request is answered with the reason. */
+ * another image was pushed. Where the net is not open, every request is answered with the reason. */
 void sdfa_device_poll(struct sdfa_device *d);
 
 /* Both, for ever. Does not return; the type is that of main. */

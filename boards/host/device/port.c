@@ -1,12 +1,14 @@
 /* Device port of this computer (POSIX).
  *
  * The link is on stdin and stdout, and the program ends with stdin; with SDFA_LISTEN=PORT in the environment it is on
- * TCP port PORT of 127.0.0.1, one connection after the other. Flash is the file that SDFA_FLASH names, else flash.bin. */
+ * TCP port PORT of 127.0.0.1, one connection after the other. Flash: see flash.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "sdfa_port.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@
 
 #include "flash.h"
 
-const struct sdfa_port sdfa_port = {"host", &flash_store, NULL, NULL};
+const struct sdfa_port sdfa_port = {"host", &flash_store, &flash_slots, flash_slots_memory};
 
 static struct {
     int listening, in, out; /* file descriptors; in < 0: nobody is connected */
@@ -64,8 +66,13 @@ static void hang_up(void) {
 int sdfa_port_get(void) {
     if (line.at < line.end)
         return line.bytes[line.at++];
-    if (line.in < 0 && ready(line.listening))
+    if (line.in < 0 && ready(line.listening)) {
+        int on = 1;
+
         line.in = line.out = accept(line.listening, NULL, NULL);
+        /* a reply that follows another one is not to wait until that has been acknowledged */
+        setsockopt(line.in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     if (line.in < 0 || !ready(line.in))
         return -1;
     line.at = 0;

@@ -15,6 +15,7 @@ _M0, _M3, _M33 = ("-mcpu=cortex-m0",), ("-mcpu=cortex-m3",), ("-mcpu=cortex-m33"
 _M4 = ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _M7 = ("-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard")
 _M55 = ("-mcpu=cortex-m55", "-mfloat-abi=hard")
+_RV32 = ("-march=rv32imac", "-mabi=ilp32")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Board:
     name: also its folder in boards/. folders: with the port, in boards/; all their C files belong to it.
     headers: folders in boards/ with headers only. machine: QEMU's name of it, "" where there is none.
     serial: the index of QEMU's serial port that the link is on. family: None for this computer. flags: of the compiler,
-    beside the family's.
+    beside the family's. options: of firmware/device/main.c, what else this board has room for.
+    keeps: whether what is written to flash stays there, in the emulator if there is one.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Board:
     flags: tuple[str, ...] = ()
     machine: str = ""
     serial: int = 0
+    options: tuple[str, ...] = ()
+    keeps: bool = True
 
     def source_dirs(self) -> tuple[Path, ...]:
         """Folders of C files that only this kind of board needs, start-up code included."""
@@ -45,19 +49,23 @@ class Board:
         return (*self.source_dirs(), *(boards_dir() / folder for folder in self.headers))
 
 
-def _arm(name: str, flags: tuple[str, ...]) -> Board:
-    return Board(name, ("emulated",), (name, "qemu/cortexm"), CORTEX_M, flags, machine=name)
+_SLOTS = ("-DSDFA_SLOTS",)
+_LARGE = (*_SLOTS, "-DSDFA_TRACE_BYTES=65536")
+
+
+def _arm(name: str, flags: tuple[str, ...], options: tuple[str, ...] = _LARGE) -> Board:
+    return Board(name, ("emulated",), (name, "qemu/cortexm"), CORTEX_M, flags, machine=name, options=options)
 
 
 _TABLE = (
-    Board("host", ("host/device",)),
-    _arm("microbit", _M0),
+    Board("host", ("host/device",), options=_LARGE),
+    _arm("microbit", _M0, ()),
     _arm("mps2-an385", _M3),
     _arm("mps2-an386", _M4),
     _arm("mps2-an500", _M7),
     _arm("mps2-an505", _M33),
     _arm("mps3-an547", _M55),
-    Board("riscv32", ("emulated",), ("riscv32",), RISCV, ("-march=rv32imac", "-mabi=ilp32"), machine="virt"),
+    Board("riscv32", ("emulated",), ("riscv32",), RISCV, _RV32, machine="virt", options=_LARGE),
 )
 BOARDS = {board.name: board for board in _TABLE}
 
@@ -71,7 +79,7 @@ def find_board(name: str) -> Board:
 
 def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> Program:
     """How to build the device program for a board. model: NAME.c of an exported model, NAME.h beside it. options: of
-    firmware/device/main.c, such as -DSDFA_SLOTS."""
+    firmware/device/main.c, behind the board's own."""
     firmware, name, family = firmware_dir(), c_name(model.stem), board.family
     own = (firmware / "src", firmware / "device", *board.source_dirs())
     script = boards_dir() / board.name / "board.ld"
@@ -85,6 +93,7 @@ def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> 
             *(family.flags if family else ("-std=c99", "-O2")),
             *board.flags,
             *(f"-DSDFA_MODEL={name}", f"-DSDFA_MODEL_CAPITALS={name.upper()}"),
+            *board.options,
             *options,
         ),
         link_flags=bare if family else (),

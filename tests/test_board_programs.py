@@ -1,0 +1,91 @@
+"""The device program on every board that can run here: it learns as the twin does, and keeps that when the power goes."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sdfa.errors import SdfaError
+from sdfa.export import Options, export_file, write_files
+from sdfa.image_reader import read_image
+from sdfa.link.client import REPLY, REQUEST, LinkError
+from sdfa.link.frame import Receiver, encode
+from sdfa.link.push import push, slots
+from sdfa.link.stream import connected
+from sdfa.targets.boards import BOARDS, device_program, find_board
+from sdfa.targets.build import build
+from sdfa.twin.learn import Twin
+from tests.boardkit import Running
+from tests.clikit import MODEL
+
+STEPS = 20
+LIVE = [
+    pytest.param(name, marks=() if board.family is None else pytest.mark.qemu)
+    for name, board in BOARDS.items()
+    if board.family is None or board.machine
+]
+TIMEOUT_S = 2  # of an emulator on a busy computer
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of two models of the digits with the same sizes: net and other."""
+    folder = tmp_path_factory.mktemp("exported")
+    write_files(export_file(MODEL, "net", Options(train_last=3)), folder / "net")
+    write_files(export_file(MODEL, "other", Options(train_last=3, feedback="random", seed=3)), folder / "other")
+    return folder
+
+
+def _samples() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    return rng.integers(-128, 128, (STEPS, 64), np.int8), rng.integers(0, 10, STEPS)
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_a_board_learns_as_the_twin_and_keeps_it(name: str, exported: Path, tmp_path: Path) -> None:
+    data = (exported / "net" / "net.sdfa").read_bytes()
+    x, labels = _samples()
+    twin = Twin(read_image(data))
+    guesses = twin.learn_many(x, labels).tolist()
+    with Running(name, exported / "net" / "net.c", tmp_path) as board:
+        with connected(board.url, timeout_s=TIMEOUT_S) as device:
+            assert device.info.board == name
+            device.selftest()
+            found = []
+            for sample, label in zip(x, labels, strict=True):
+                found.append(device.classify(sample))
+                device.learn(int(label))
+            assert (found, device.tail()) == (guesses, twin.tail_bytes())
+            assert device.state().random == twin.random
+            assert device.run_us is not None
+            assert 0 < device.run_us < 1e6
+            if not board.board.keeps:
+                with pytest.raises(LinkError, match="flash driver failed"):
+                    device.save()
+                return
+            device.save()
+            learned = device.tail()
+            device.learn_us = None
+        board.power_cycle()
+        with connected(board.url, timeout_s=TIMEOUT_S) as device:
+            assert (device.steps, device.tail()) == (STEPS, learned)
+            assert device.stored().sequence == 1
+
+
+@pytest.mark.parametrize("name", ["host", pytest.param("mps2-an385", marks=pytest.mark.qemu)])
+def test_a_pushed_image_runs_after_a_power_cycle_too(name: str, exported: Path, tmp_path: Path) -> None:
+    other = (exported / "other" / "other.sdfa").read_bytes()
+    with Running(name, exported / "net" / "net.c", tmp_path) as board:
+        with connected(board.url, timeout_s=TIMEOUT_S) as device:
+            push(device, other)
+        board.power_cycle()
+        with connected(board.url, timeout_s=TIMEOUT_S) as device:
+            assert device.info.model_id == read_image(other).model_id.hex()
+            assert slots(device).running == 1
+            device.selftest()
