@@ -16,7 +16,7 @@ from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.export import Options
 from sdfa.link.client import Link
 from sdfa.link.remote import Remote
-from sdfa.newproject import find_project_board, new_project
+from sdfa.newproject import find_project_board, new_project, write_project
 from tests.clikit import MODEL
 from tests.cprogram import C_DIR, SRC, output, tool
 from tests.exported_digits import EXPORTED
@@ -91,11 +91,8 @@ def test_the_sketch_with_the_digits_learns_and_saves(arch: str, runtime: list[Pa
 
 
 def test_a_new_project_compiles(runtime: list[Path], tmp_path: Path) -> None:
-    _, files = new_project(MODEL, find_project_board("pico"), "net", Options())
-    for path, data in files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(data)
-    src = tmp_path / "src"
+    src = tmp_path / "project" / "src"
+    write_project(new_project(MODEL, find_project_board("pico"), "net", Options()).files, src.parent)
     program = _built("mbed", tmp_path, sorted(src.rglob("*.c*")), (src / "board", src / "model"), runtime)
     with _running(program) as remote:
         assert remote.info.class_n == 10

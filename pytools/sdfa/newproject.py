@@ -13,7 +13,7 @@ from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
 from sdfa.export import Export, Options, export_file
 from sdfa.load import read_model
-from sdfa.projectfiles import HOSTED, MAIN, QEMU, README, SERIAL, SKETCH, START
+from sdfa.projectfiles import HOSTED, QEMU, README, SERIAL, SKETCH, START, STM32, main_text
 from sdfa.settings import beside
 from sdfa.targets.boards import BOARDS
 
@@ -22,6 +22,8 @@ PROGRAM_LEN = 22 * KB
 """Bytes of flash of the device program beside the image, link and store included: what digits need, rounded up."""
 DEVICE_LEN = 1 * KB
 """Bytes of RAM of the link, the store and the port beside the model's, rounded up."""
+HELD_LEN = 2 * KB
+"""Bytes of RAM for held-out samples, where there is room."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ _TABLE = (
     _emulated("qemu_m7", "mps2-an500"),
     _emulated("qemu_m33", "mps2-an505"),
     _emulated("qemu_m55", "mps3-an547"),
+    ProjectBoard("nucleo_f446re", "platformio/ststm32", "nucleo_f446re", STM32, "nucleo_f446re"),
+    ProjectBoard("bluepill_f103c8", "platformio/ststm32", "bluepill_f103c8", STM32, "bluepill_f103c8"),
+    ProjectBoard("netduino2plus", "platformio/ststm32", "netduino2plus", STM32, "netduino2plus"),
     # what the frameworks leave is less; they tell at link time
     _arduino("pico", "raspberrypi", "pico", 2048, 264),
     _arduino("nano33ble", "nordicnrf52", "nano33ble", 960, 256),
@@ -95,39 +100,54 @@ def find_project_board(name: str) -> ProjectBoard:
     return PROJECT_BOARDS[name]
 
 
-def new_project(model: Path, board: ProjectBoard, name: str | None, options: Options) -> tuple[Export, Files]:
-    """The exported model, and the project's files. SdfaError when the model does not fit the board."""
+@dataclass(frozen=True, eq=False)
+class Project:
+    """files: by their path. gate: whether the program can judge what was learned, and take it back."""
+
+    export: Export
+    files: Files
+    gate: bool
+
+
+def new_project(model: Path, board: ProjectBoard, name: str | None, options: Options) -> Project:
+    """A project's files. SdfaError when the model does not fit the board."""
     export = export_file(model, name, options, beside(model, read_model(model)[0].sha256))
-    check_fit(export, board)
-    return export, project_files(export, board, model.name)
+    if too_large := missing_memory(export, board):
+        raise SdfaError(too_large)
+    learns = bool(export.image.header["tail_len"])
+    gate = learns and not missing_memory(export, board, gate=True)
+    return Project(export, project_files(export, board, model.name, gate), gate)
 
 
-def check_fit(export: Export, board: ProjectBoard) -> None:
-    """SdfaError when the board's flash or RAM is too small for the device program with this model."""
+def missing_memory(export: Export, board: ProjectBoard, *, gate: bool = False) -> str:
+    """Why the device program with this model does not fit the board's flash or RAM; empty if it does."""
     ram = {part: int(export.report["ram"][part]) for part in ("arena", "tail", "state")} | {"link": DEVICE_LEN}
+    if gate:
+        ram |= {"gate": HELD_LEN + ram["tail"]}
     flash = {"image": len(export.data), "program": PROGRAM_LEN}
     for what, parts, room in (("flash", flash, board.memory()[0]), ("RAM", ram, board.memory()[1])):
         need = sum(parts.values())
         if room and need > room:
             said = ", ".join(f"{part} {length:,}" for part, length in parts.items())
-            raise SdfaError(
+            return (
                 f"{export.name} needs {need:,} bytes of {what} ({said}), {board.name} has {room:,}: take a larger "
                 "board, a smaller model, or fewer layers that learn (--train-last)"
             )
+    return ""
 
 
-def project_files(export: Export, board: ProjectBoard, source: str) -> Files:
+def project_files(export: Export, board: ProjectBoard, source: str, gate: bool) -> Files:
     """Every file of the project by its path in it. source: name of the model file, for people."""
     learns = bool(export.image.header["tail_len"])
     words = {
         "name": export.name, "NAME": export.name.upper(), "board": board.name, "source": source,
-        "platform": board.platform, "board_id": board.board,
+        "platform": board.platform, "board_id": board.board, "held_len": str(HELD_LEN),
         "tail": "tail, sizeof tail" if learns else "0, 0",
         "tail_room": f", tail[{export.name.upper()}_TAIL_LEN / 4]" if learns else "",
         "serial": SERIAL.get(board.name, "/dev/ttyACM0"), "start": START.get(board.ini, START[SKETCH]),
     }  # fmt: skip
     main = "main.cpp" if board.arduino else "main.c"
-    texts = {"platformio.ini": board.ini, "README.md": README, f"src/{main}": MAIN[board.arduino]}
+    texts = {"platformio.ini": board.ini, "README.md": README, f"src/{main}": main_text(board.arduino, gate)}
     files = {PurePosixPath(path): Template(text).substitute(words).encode() for path, text in texts.items()}
     files |= _model_files(export) | _library() | _port(board)
     files[PurePosixPath("pio.py")] = (boards_dir() / "pio.py").read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 _HEAD = """\
 ; $name on $board, made by `pytools new` from $source
 [env:$board]
@@ -51,24 +53,42 @@ monitor_speed = 115200
     + _COMMON
 )
 
-_NET = """\
+_GATE = """
+/* The safety net: samples that are held out, and the weights to go back to. */
+static void hold_out(struct sdfa_device *d) {
+    static struct sdfa_gate gate;
+    static uint32_t held[$held_len / 4], copy[${NAME}_TAIL_LEN / 4];
+    int error = sdfa_gate_init(&gate, &d->net, held, sizeof held, copy, sizeof copy);
+
+    d->link.gate = error ? 0 : &gate;
+}
+"""
+
+
+def _net(gate: bool) -> str:
+    """The net, its memory, and what the link offers."""
+    include, part, call = (
+        ('#include "sdfa_gate.h"\n', ", &sdfa_link_gate", "    hold_out(d);\n") if gate else ("", "", "")
+    )
+    return f"""\
 #include "$name.h"
 #include "sdfa_device.h"
-#include "sdfa_selftest.h"
-
+{include}
 static struct sdfa_device device;
-static uint32_t arena[${NAME}_ARENA_LEN / 4]$tail_room;
-static const struct sdfa_link_part *const parts[] = {&sdfa_link_selftest};
-
-static void begin(struct sdfa_device *d) {
+static uint32_t arena[${{NAME}}_ARENA_LEN / 4]$tail_room;
+static const struct sdfa_link_part *const parts[] = {{&sdfa_link_selftest{part}}};
+{_GATE if gate else ""}
+static void begin(struct sdfa_device *d) {{
     d->link.parts = parts;
-    d->link.part_n = 1;
-}
+    d->link.part_n = sizeof parts / sizeof *parts;
+{call}}}
 
-static const struct sdfa_model model = {
-    ${name}_image, ${NAME}_IMAGE_LEN, &${name}_kernels, arena, sizeof arena, $tail, 0, begin,
-};
+static const struct sdfa_model model = {{
+    ${{name}}_image, ${{NAME}}_IMAGE_LEN, &${{name}}_kernels, arena, sizeof arena, $tail, 0, begin,
+}};
 """
+
+
 _SENSOR = """\
         if (a sample has come from the sensor) {
             memcpy(sdfa_input(&device.net), sample, ${NAME}_INPUT_LEN);     int8, as the model's input
@@ -78,51 +98,45 @@ _SENSOR = """\
                 sdfa_learn(&device.net, label);
         }
 """
-_C = (
-    """\
+_C_HEAD = """\
 /* $name on $board: answers the device link (`pytools device`, `pytools check --target serial:PORT`), which can run,
  * teach and save the net. Where the board itself has samples, add what the comment in main shows. */
 """
-    + _NET
-    + """
-int main(void) {
+_C_MAIN = f"""
+int main(void) {{
     (void)sdfa_device_open(&device, &model); /* device.error: why it could not be opened; the link tells it too */
-    for (;;) {
+    for (;;) {{
         sdfa_device_poll(&device);
         /*
-"""
-    + _SENSOR
-    + """\
+{_SENSOR}\
         */
-    }
-}
+    }}
+}}
 """
-)
-_CPP = (
-    """\
+_CPP_HEAD = """\
 // $name on $board: answers the device link (`pytools device`, `pytools check --target serial:PORT`), which can run,
 // teach and save the net. Where the board itself has samples, add what the comment in loop shows.
 #include <Arduino.h>
 
 """
-    + _NET
-    + """
-void setup() {
+_CPP_MAIN = f"""
+void setup() {{
     (void)sdfa_device_open(&device, &model); // device.error: why it could not be opened; the link tells it too
-}
+}}
 
-void loop() {
+void loop() {{
     sdfa_device_poll(&device);
     /*
-"""
-    + _SENSOR.replace("        ", "    ", 1).replace("\n        ", "\n    ")
-    + """\
+{textwrap.indent(textwrap.dedent(_SENSOR), "    ")}\
     */
-}
+}}
 """
-)
-MAIN = {False: _C, True: _CPP}
-"""By whether the framework is Arduino's."""
+
+
+def main_text(arduino: bool, gate: bool) -> str:
+    """main.c, or main.cpp for the Arduino framework. gate: with the safety net."""
+    return f"{_CPP_HEAD}{_net(gate)}{_CPP_MAIN}" if arduino else f"{_C_HEAD}{_net(gate)}{_C_MAIN}"
+
 
 SERIAL = {"native": "socket://127.0.0.1:5555", "esp32dev": "/dev/ttyUSB0"} | dict.fromkeys(
     ("qemu_m0", "qemu_m3", "qemu_m4", "qemu_m7", "qemu_m33", "qemu_m55"), "socket://127.0.0.1:5555"

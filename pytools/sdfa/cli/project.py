@@ -32,11 +32,13 @@ def new(
     chosen = find_project_board(board)
     check_new(folder)
     check_outputs([], [model], json_to)
-    export, files = new_project(model, chosen, name, Options(train_last=train_last))
-    write_project(files, folder)
+    project = new_project(model, chosen, name, Options(train_last=train_last))
+    write_project(project.files, folder)
+    export = project.export
     result = {
-        "board": chosen.name, "folder": str(folder), "files": sorted(map(str, files)), "name": export.name,
-        "model_id": export.image.model_id.hex(), "ram": export.report["ram"], "flash": export.report["flash"],
+        "board": chosen.name, "folder": str(folder), "files": sorted(map(str, project.files)), "name": export.name,
+        "model_id": export.image.model_id.hex(), "gate": project.gate, "ram": export.report["ram"],
+        "flash": export.report["flash"],
     }  # fmt: skip
     emit(result, json_to, lambda: _show(result))
 
