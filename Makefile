@@ -17,6 +17,8 @@ RISCV := riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf,picolibc-riscv64-unknow
     qemu-system-riscv32=qemu-system-misc
 CLANG := clang=clang,libclang-rt-14-dev clang-format=clang-format
 CC_HOST := cc=gcc,libc6-dev g++=g++
+# the smallest browser: tests look at the HTML pages in it
+BROWSER := chromium-headless-shell=chromium-headless-shell
 
 .PHONY: demo test lint bench results clean
 .DELETE_ON_ERROR:
@@ -25,7 +27,7 @@ demo: $(VENV)/.demo
 	$(BIN)/pytools demo
 
 test: $(VENV)/.dev
-	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG)
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # shiftTooManyBitsSigned, shiftNegativeLHS: x >> n on a signed value is the arithmetic shift that sdfa_fixed.h asserts.

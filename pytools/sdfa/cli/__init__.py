@@ -9,6 +9,7 @@ import sys
 import typer
 
 from sdfa.cli.base import app
+from sdfa.cli.doctor import doctor
 from sdfa.cli.experiment import experiment
 from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
@@ -24,6 +25,7 @@ __all__ = [
     "convs",
     "costs",
     "demo",
+    "doctor",
     "experiment",
     "export",
     "fetch",

@@ -41,6 +41,10 @@ CentredOpt = Annotated[
 RankOpt = Annotated[
     int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
 ]
+HtmlOpt = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write one HTML page: curve, confusion, differences, memory map."),
+]
 JsonOpt = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON ('-': to stdout).")
 ]

@@ -14,6 +14,7 @@ from rich.table import Table
 from sdfa.cli.base import (
     EPOCHS_MAX,
     STEPS_MAX,
+    HtmlOpt,
     ImageArg,
     JsonOpt,
     SeedOpt,
@@ -119,22 +120,28 @@ def learn(
     add_class: Annotated[
         int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
     ] = 0,
+    html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Let an image learn on a target; save the learned image and a report.
 
-    Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
+    Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa
+    --html report.html[/cyan]
 
-    Without forgetting: [cyan]pytools learn digits.sdfa --data new.npz --replay 50 --replay-policy balanced
-    --replay-data old.npz --old-data old_test.npz --hold-out 20 --guard halve -o learned.sdfa[/cyan]
+    Example without forgetting: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --replay 50
+    --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
+    --guard halve -o learned.sdfa[/cyan]
     """
     from sdfa.adapt import Settings, adapt, report, samples_of
     from sdfa.care import Care, layer_numbers
+    from sdfa.differences import learned_where
+    from sdfa.page.learning import learn_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out], [data, eval_data, old_data, replay_data], json_to)  # the image itself may go on learning
-    check_outputs([], [image], json_to)
+    pages = [html_to] if html_to else []
+    check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
+    check_outputs(pages, [image], json_to)  # the image itself may go on learning
     raw, parsed = load_image(image)
     samples, judge, old, memories = (
         samples_of(parsed, path, add_class) if path else None for path in (data, eval_data, old_data, replay_data)
@@ -148,7 +155,11 @@ def learn(
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
-    result = report(outcome, parsed, settings, str(eval_data or data))
+    result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
+    result |= learned_where(parsed, outcome, judge or samples)
+    if html_to:
+        files = {"learned": data, "scored on": eval_data, "old samples": old_data, "ring began with": replay_data}
+        write_whole(html_to, learn_page(result, parsed, raw, image, files))
     emit(result, json_to, lambda: _show_learning(result, out))
 
 
@@ -183,6 +194,7 @@ def check(
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", help="Learning steps to compare.", min=1, max=STEPS_MAX)] = 1000,
     seed: SeedOpt = 1,
+    html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Compare a target with the integer twin, byte for byte, and with the float reference.
@@ -193,16 +205,19 @@ def check(
     """
     from sdfa.adapt import samples_of
     from sdfa.check import check as compare
+    from sdfa.page.learning import check_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([], [image, data], json_to)
+    check_outputs([html_to] if html_to else [], [image, data], json_to)
     raw, parsed = load_image(image)
     if data is not None and parsed.learning is None:
         raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
     samples = samples_of(parsed, data) if data else None
     with progress.status(f"checking on {target}"):
         result = compare(machine, raw, samples, steps, seed)
+    if html_to:
+        write_whole(html_to, check_page(result, parsed, raw, image, {"samples": data}))
     emit(result, json_to, lambda: _show_check(result))
     _refuse_mismatch(result)
 

@@ -51,10 +51,18 @@ class Board:
 
 _SLOTS = ("-DSDFA_SLOTS",)
 _LARGE = (*_SLOTS, "-DSDFA_TRACE_BYTES=65536")
+_HELD = ("-DSDFA_HELD_BYTES=8192", "-DSDFA_TRACE_BYTES=16384")
 
 
 def _arm(name: str, flags: tuple[str, ...], options: tuple[str, ...] = _LARGE) -> Board:
     return Board(name, ("emulated",), (name, "qemu/cortexm"), CORTEX_M, flags, machine=name, options=options)
+
+
+def _stm32(
+    name: str, family: str, flags: tuple[str, ...], options: tuple[str, ...] = (), machine: str = "", serial: int = 0
+) -> Board:
+    """QEMU emulates some of these chips, but none of their flash controllers."""
+    return Board(name, ("stm32",), (name, family), CORTEX_M, flags, machine, serial, options, keeps=not machine)
 
 
 _TABLE = (
@@ -66,6 +74,9 @@ _TABLE = (
     _arm("mps2-an505", _M33),
     _arm("mps3-an547", _M55),
     Board("riscv32", ("emulated",), ("riscv32",), RISCV, _RV32, machine="virt", options=_LARGE),
+    _stm32("nucleo_f446re", "stm32f4", _M4, options=_HELD),
+    _stm32("netduino2plus", "stm32f4", _M4, options=(*_SLOTS, *_HELD), machine="netduinoplus2", serial=1),
+    _stm32("bluepill_f103c8", "stm32f1", _M3),
 )
 BOARDS = {board.name: board for board in _TABLE}
 
