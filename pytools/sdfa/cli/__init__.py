@@ -17,6 +17,7 @@ from sdfa.cli.files import export, inspect, merge
 from sdfa.cli.machines import bench, check, demo, learn, run
 from sdfa.cli.paper import convs, costs, paper, results, scratch
 from sdfa.cli.people import fetch, personalize
+from sdfa.cli.project import new
 from sdfa.cli.untrained import init
 from sdfa.errors import SdfaError, printable
 
@@ -37,6 +38,7 @@ __all__ = [
     "learn",
     "main",
     "merge",
+    "new",
     "paper",
     "personalize",
     "results",
