@@ -2,6 +2,7 @@
 # make test    every test; installs cross compilers and emulators if it may
 # make lint    style, types and static analysis of Python and C
 # make bench   instructions, flash and RAM; compares with tests/bench/results.json
+# make docs    the documentation, into build/site; a warning is an error
 # make results the experiments and docs/results.md; ARGS=--quick: a small form, into build/page
 #
 # PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
@@ -20,7 +21,7 @@ CC_HOST := cc=gcc,libc6-dev g++=g++
 # the smallest browser: tests look at the HTML pages in it
 BROWSER := chromium-headless-shell=chromium-headless-shell
 
-.PHONY: demo test lint bench results clean
+.PHONY: demo test lint bench results docs release-check clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -55,6 +56,9 @@ results: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM)
 	$(BIN)/pytools experiment results -o $(if $(findstring --quick,$(ARGS)),build/page,docs) $(ARGS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 clean:
 	rm -rf $(VENV) build dist
 
@@ -65,6 +69,10 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
