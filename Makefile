@@ -3,6 +3,7 @@
 # make lint    style, types and static analysis of Python and C
 # make bench   instructions, flash and RAM; compares with tests/bench/results.json
 # make docs    the documentation, into build/site; a warning is an error
+# make release-check  what is to be released: builds it, checks it, installs the wheel elsewhere; TAG=v0.1.0
 # make results the experiments and docs/results.md; ARGS=--quick: a small form, into build/page
 #
 # PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
@@ -59,6 +60,15 @@ results: $(VENV)/.dev
 docs: $(VENV)/.docs
 	$(BIN)/python -m mkdocs build --strict --quiet
 
+# TAG: of the version that is to be released; without it the changelog may still say "not released"
+release-check: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/cffconvert --validate
+	$(BIN)/python -m tests.release $(TAG)
+	.ci/try-wheel $(BIN)/python dist/*.whl
+
 clean:
 	rm -rf $(VENV) build dist
 
@@ -73,6 +83,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+$(VENV)/.release: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[release]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -23,8 +23,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 MADE = {"results.md"}
 """Pages without blocks, made by commands."""
 PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if "results/" not in str(path))
-BY_CI = ("pip install ",)
-"""Lines of shell that .ci/run does by itself."""
+BY_CI = ("pip install ", "pytools demo")
+"""Lines of shell that .ci/run does by itself, and that take long."""
 NOT_RUN = {"needs a board and the toolchain of PlatformIO's registry"}
 """The only reasons why a block may not run."""
 
