@@ -10,8 +10,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] tests/c/*.[ch])
-PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay store tail care)
+C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] tests/c/*.[ch])
+PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay selftest slots store tail care trace)
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 
 ARM := arm-none-eabi-gcc=gcc-arm-none-eabi,libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm

@@ -19,13 +19,11 @@ from sdfa.graph import Int8Array
 from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import repack
-from sdfa.records import FEEDBACKS, HEADER, LOSSES
+from sdfa.records import FEEDBACKS, KEPT_HEADER, LOSSES
 from sdfa.spare import open_classes
 from sdfa.targets import Target
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
-
-KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "kernels")
 
 
 @dataclass(frozen=True)
@@ -347,6 +345,3 @@ def mean_loss(image: Image, stats: Stats) -> float:
 def concatenate(parts: Sequence[Samples]) -> Samples:
     """Several sets as one."""
     return Samples(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
-
-
-assert set(KEPT_HEADER) <= set(HEADER.names or ())

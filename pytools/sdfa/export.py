@@ -18,6 +18,7 @@ from sdfa.export_report import make_report
 from sdfa.feedback import Table, jacobians, make_tables, products
 from sdfa.files import check_folder, write_whole
 from sdfa.fold import fold_shapes
+from sdfa.gold import ADDED_LEN, with_gold
 from sdfa.graph import FloatArray, Graph, Int8Array
 from sdfa.image import Learning, build_image, memory_blocks
 from sdfa.image_reader import Image, read_image, sections_of
@@ -136,7 +137,7 @@ def export_file(path: Path, name: str | None, options: Options, said: ModelSetti
 
 _PARTS = {
     b"TENS": "tensors", b"OPS ": "operations", b"DATA": "constants and tables", b"TAIL": "factory weights that learn",
-    b"LERN": "learning", b"META": "names and scales for tools",
+    b"LERN": "learning", b"GOLD": "golden output", b"META": "names and scales for tools",
 }  # fmt: skip
 
 
@@ -159,6 +160,7 @@ def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = Fal
     meta = make_meta(folded, qgraph, learning, name, options)
     left_out = channels_left_out(qgraph, small)
     plan, data = _planned(small, learning, meta | ({"left_out": left_out} if any(left_out) else {}))
+    data = with_gold(data)
     image = read_image(data, name)
     if image.learning is not None:
         rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
@@ -313,7 +315,7 @@ def _left_out_report(
     return {
         "channels": channels,
         "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
-        "flash": len(data) - report["flash"]["image"],
+        "flash": len(data) + ADDED_LEN - report["flash"]["image"],
         "arena": plan.arena_len - report["ram"]["arena"],
     }
 
