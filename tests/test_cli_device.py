@@ -69,7 +69,7 @@ def test_check_over_the_link_finds_no_difference(cli: Cli, board: Running, image
 
 def test_run_learn_and_bench_over_the_link(cli: Cli, board: Running, image: Path, data: Path, tmp_path: Path) -> None:
     target = f"serial:{board.url}"
-    found = {}
+    found: dict[str, Any] = {}
     for where in ("host", target):
         out = tmp_path / f"{len(found)}.sdfa"
         options = ("--epochs", 2, "--hold-out", 4, "--eval-data", data, "-o", out, "--json", "-")
