@@ -27,7 +27,9 @@ def check_device(target, source, env):
         env.AutodetectUploadPort()
         port = env.subst("$UPLOAD_PORT")
     image = env.subst(env.GetProjectOption("custom_image"))
-    return subprocess.run([pytools, "check", image, "--steps", STEPS, "--target", f"serial:{port}"], check=False).returncode
+    return subprocess.run(
+        [pytools, "check", image, "--steps", STEPS, "--target", f"serial:{port}"], check=False
+    ).returncode
 
 
 if "__test" in COMMAND_LINE_TARGETS:

@@ -47,14 +47,14 @@ class ProjectBoard:
     def arduino(self) -> bool:
         return self.port == "arduino"
 
-    def memory(self) -> tuple[int, int]:
-        """Bytes of flash, and of RAM without the stack; 0: as much as anybody could want."""
+    def memory(self, *, stack: bool = False) -> tuple[int, int]:
+        """Bytes of flash for a program, and of RAM with or without the stack; 0: as much as anybody could want."""
         script = boards_dir() / self.port / "board.ld"
         if not script.is_file():
             return self.flash, self.ram
         said = dict(re.findall(r"^(\w+) = ([\w]+);", script.read_text(encoding="utf-8"), re.MULTILINE))
-        flash, ram, stack = (_length(said[name]) for name in ("FLASH_LEN", "RAM_LEN", "STACK_LEN"))
-        return flash, ram - stack
+        flash, ram, stack_len = (_length(said[name]) for name in ("FLASH_LEN", "RAM_LEN", "STACK_LEN"))
+        return flash, ram if stack else ram - stack_len
 
 
 def _length(text: str) -> int:

@@ -38,7 +38,6 @@ platform_packages = platformio/toolchain-gccarmnoneeabi@>=1.120201.0,<1.130000.0
 """
     + _BARE
     + """\
-upload_protocol = stlink
 monitor_speed = 115200
 """
 )
