@@ -1,4 +1,4 @@
-"""The flash driver of boards/stm32, unchanged, against a model of the chips' flash controllers (tests/c/stm32_flash.cpp).
+"""The flash driver of boards/stm32 against a model of the chips' flash controllers: tests/c/stm32_flash.cpp.
 
 No emulator has these controllers; what the model expects is what the reference manuals say.
 """
@@ -28,7 +28,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(folder.glob("*.o"))
 
 
-@pytest.mark.parametrize("name", ["bluepill_f103c8", "nucleo_f446re", "netduino2plus"])
+@pytest.mark.parametrize("name", ["bluepill_f103c8", "netduino2plus"])
 def test_a_store_in_the_flash_of_an_stm32(name: str, runtime: list[Path], tmp_path: Path) -> None:
     board = find_board(name)
     family = next(folder for folder in board.headers if folder != name)
