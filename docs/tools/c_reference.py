@@ -9,6 +9,7 @@ from pathlib import Path
 from sdfa.bundle import firmware_dir
 
 FIRST = "sdfa.h"
+ROOT = Path(__file__).resolve().parents[2]
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _ITEM = re.compile(
     r"^(?P<comment>/\*(?:(?!\*/).)*\*/)\n(?P<code>(?!#ifndef SDFA_\w+_H\b)(?:[^\n]+\n)+)", re.DOTALL | re.MULTILINE
@@ -16,10 +17,9 @@ _ITEM = re.compile(
 
 
 def public_headers() -> list[Path]:
-    """Those whose functions an application calls: all that sdfa.h is the base of, and that say so by `extern "C"`."""
-    folder = firmware_dir() / "src"
-    found = [path for path in sorted(folder.glob("*.h")) if 'extern "C"' in path.read_text(encoding="utf-8")]
-    return sorted(found, key=lambda path: (path.name != FIRST, path.name))
+    """Those that an application includes: the list in the Makefile, which lint compiles as C++ too."""
+    (names,) = re.findall(r"sdfa_%\.h,([\w ]+)\)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    return [firmware_dir() / "src" / name for name in (FIRST, *(f"sdfa_{word}.h" for word in sorted(names.split())))]
 
 
 def page(headers: Sequence[Path]) -> str:
