@@ -120,6 +120,8 @@ def with_headroom(graph: Graph, dense: DenseNet, headroom: float) -> Graph:
         for at in (weights, out):
             tensors[at] = replace(tensors[at], scale=np.float32(headroom) * tensors[at].scale)
         scale = tensors[weights].scale.astype(np.float64)
+        if tensors[weights].shape != w.shape:
+            raise ValueError(f"{tensors[weights].name} is not the layer that it should be: the converter has changed")
         tensors[weights] = _holding(tensors[weights], w / scale[:, None], np.int8, 127)
         unit = float(tensors[source].scale[0]) * scale
         tensors[bias] = replace(tensors[bias], scale=unit.astype(np.float32))
@@ -128,8 +130,5 @@ def with_headroom(graph: Graph, dense: DenseNet, headroom: float) -> Graph:
 
 
 def _holding(tensor: Tensor, values: npt.NDArray[Any], kind: type[np.int8] | type[np.int32], top: int) -> Tensor:
-    """Rounded, in units of its scale. ValueError for another shape."""
-    data = np.clip(np.rint(values), -top, top).astype(kind)
-    if tensor.data is None or tensor.data.shape != data.shape:
-        raise ValueError(f"{tensor.name} does not hold the layer that it should: the converter has changed")
-    return replace(tensor, data=data)
+    """Rounded, in units of its scale."""
+    return replace(tensor, data=np.clip(np.rint(values), -top, top).astype(kind))
