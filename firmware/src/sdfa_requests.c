@@ -67,7 +67,7 @@ int sdfa_put_block(struct sdfa_exchange *x, const void *from, uint32_t whole) {
     uint32_t off = sdfa_get_u32(x->in) >> 8, left = whole - off;
     if (off >= whole)
         return SDFA_ERR_ARGUMENT;
-    sdfa_put(x, (const uint8_t *)from + off, left < SDFA_LINK_DATA ? left : SDFA_LINK_DATA);
+    sdfa_put(x, (const uint8_t *)from + off, left < SDFA_REPLY_DATA ? left : SDFA_REPLY_DATA);
     return SDFA_ERR_OK;
 }
 
