@@ -10,7 +10,7 @@ import typer
 
 from sdfa.cli.base import app
 from sdfa.cli.experiment import experiment
-from sdfa.cli.files import export, inspect, merge
+from sdfa.cli.files import export, inspect, merge, quantize
 from sdfa.cli.machines import bench, check, demo, learn, run
 from sdfa.cli.paper import convs, costs, paper, results, scratch
 from sdfa.cli.people import fetch, personalize
@@ -33,6 +33,7 @@ __all__ = [
     "merge",
     "paper",
     "personalize",
+    "quantize",
     "results",
     "run",
     "scratch",
