@@ -168,7 +168,10 @@ def quantize(
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite model or an .sdfa image.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite or .keras model, or an .sdfa image.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="A second image: show what differs, layer by layer.")
+    ] = None,
     picture_to: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Draw the memory map as a PNG.")
     ] = None,
@@ -186,10 +189,17 @@ def inspect(
     """Show what a model or an image holds, and its memory map over time.
 
     Example: [cyan]pytools inspect build/digits/digits.sdfa --feedback --picture map.png[/cyan]
+
+    What was learned: [cyan]pytools inspect build/digits/digits.sdfa learned.sdfa[/cyan]
     """
     from sdfa.inspect import describe, picture, show
 
-    check_outputs([picture_to] if picture_to else [], [path, calib], json_to)
+    check_outputs([picture_to] if picture_to else [], [path, other, calib], json_to)
+    if other is not None:
+        if feedback or picture_to is not None or calib is not None:
+            raise SdfaError("--feedback, --calib and --picture are about one image: give only one")
+        _inspect_both(path, other, json_to)
+        return
     what = describe(path)
     if feedback:
         what["feedback"] = _feedback_of(path, what["type"], calib)
@@ -198,6 +208,13 @@ def inspect(
     if picture_to is not None:
         write_whole(picture_to, picture(what))
     emit(what, json_to, lambda: show(what, console))
+
+
+def _inspect_both(path: Path, other: Path, json_to: Path | None) -> None:
+    from sdfa.image_diff import compare_images, show_difference
+
+    result = compare_images(load_image(path)[1], load_image(other)[1])
+    emit(result, json_to, lambda: show_difference(result, console))
 
 
 def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def with_affine_layers(model: Any) -> Any:
 
 def _alone(model: Any) -> list[Any]:
     """Channel-wise layers that nothing right before them takes in; those of models inside it too."""
-    nodes = list((model._functional if type(model).__name__ == "Sequential" else model)._nodes)
+    graph = model._functional if type(model).__name__ == "Sequential" else model
+    nodes = [node for row in graph._nodes_by_depth.values() for node in row]
     uses = Counter(id(node.operation) for node in nodes)
     makers = {id(t): node.operation for node in nodes for t in node.outputs}
     readers = Counter(id(t) for node in nodes for t in node.arguments.keras_tensors)
