@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -258,7 +261,13 @@ def trained_digits(folder: Path, k: Any) -> None:
 
 def commands(folder: Path) -> dict[str, Any]:
     calib = folder / "calib.npz"
-    return {
+    shutil.copyfile(folder / "digits.keras", folder / "model.keras")
+    shutil.copyfile(calib, folder / "samples.npz")
+    docs = f"{cli.quantize.__doc__} {cli.export.__doc__}"
+    lines = [line.split()[1:] for line in re.findall(r"\[cyan\](pytools .*?\.keras .*?)\[/cyan\]", docs)]
+    os.chdir(folder)
+    examples = {f"example {i}": _command(*line) for i, line in enumerate(lines)}
+    return examples | {
         "quantize": _command("quantize", folder / "digits.keras", "--calib", calib, "-o", folder / "digits.tflite"),
         "quantize json": _command("quantize", folder / "digits.keras", "--calib", calib, "-o", folder / "again.tflite",
                                   "--headroom", 2, "--train-last", 1, "--json", "-"),

@@ -29,7 +29,7 @@ DIGITS = model_dir("digits") / "model.tflite"
 
 @pytest.fixture(scope="module")
 def digits() -> Export:
-    return export_graph(read_model(DIGITS)[0], "digits", Options(train_last=3, rate=0.01))
+    return export_graph(read_model(DIGITS)[0], "digits", Options(train_last=3, feedback="aligned", rate=0.01))
 
 
 def _shown(what: dict[str, object]) -> str:
@@ -152,7 +152,7 @@ def test_an_image_that_does_not_learn() -> None:
 @pytest.mark.parametrize(("classes", "wide"), [(256, 1), (257, 2)])
 def test_wide_tables(classes: int, wide: int) -> None:
     model = load_tflite(dense_net(np.random.default_rng(1), (6, 300, classes), softmax=True, per_channel=False), "net")
-    what = describe_image(export_graph(model, "net", Options(train_last=2, connections=3)).image)
+    what = describe_image(export_graph(model, "net", Options(train_last=2, feedback="aligned", connections=3)).image)
     assert what["learning"]["layers"][0]["table_bytes"] == 300 * 3 * (wide + 1)
 
 

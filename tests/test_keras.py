@@ -151,6 +151,7 @@ def test_every_refusal_is_looked_at(made: Path) -> None:
 
 def test_what_the_commands_say(made: Path) -> None:
     said = _read(made, "said")
+    assert {"example 0", "example 1"} <= said.keys()
     refused = {name: ran for name, ran in said.items() if ran["code"]}
     assert set(refused) == {"refused", "budget"}
     assert all(ran["err"].startswith("pytools: ") and ran["err"].count("\n") == 1 for ran in refused.values())

@@ -39,7 +39,7 @@ def export(
         int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="live (the default), aligned, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,

@@ -32,10 +32,16 @@ def personalize(
     threshold: Annotated[
         float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
     ] = 0.0,
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs [train]).")
+    ] = "",
     headroom: Annotated[
         float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
     ] = 1.25,
     decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Each rule once more, with a sample of each class held out as a judge.")
+    ] = False,
     tune_draws: Annotated[int, typer.Option(metavar="N", help="Draws per person whom rates are chosen on.", min=1)] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False,
     target: TargetOpt = "host",
@@ -65,7 +71,7 @@ def personalize(
     check_folder(out)
     question, known, about = ask(
         data, change=change, samples=samples, seeds=seeds, rules=rules, people=people, learn=train_last, tau=threshold,
-        decay=decay, headroom=headroom, tune_draws=tune_draws, quick=quick, target=target,
+        decay=decay, gate=gate, backbone=backbone, headroom=headroom, tune_draws=tune_draws, quick=quick, target=target,
     )  # fmt: skip
     check_question(question, known)
     journal = Journal(out, question.described(known))

@@ -106,7 +106,7 @@ def _saving(net: str, costs: dict[str, dict[str, float]]) -> str:
 def _measured(found: dict[str, Any]) -> str:
     lines = [
         f"Instructions on {found['target']}, {found['net']} on digits, mean of the first {found['steps']} steps, from "
-        "every error and with the default threshold:\n",
+        "every error and with a threshold:\n",
         "| rule | forward | learn, every error | learn, threshold 1/32 | whole step, relative to bp (every error) |",
         "|---|---|---|---|---|",
     ]

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import base64
 import csv
-import html
 import io
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from sdfa.experiment.personalize import Findings
+from sdfa.holdout import kept
+from sdfa.page.shell import document, table, text
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
 _SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
-_STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:70em;padding:0 1em}
-table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.25em .7em;text-align:right}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}"""
 HEADINGS = (
     "rule", "before", "after", "worst", "worst person", "minus float bp", "minus bp", "minus last", "forgotten",
     "people below start", "updates done", "chosen rate x epochs",
@@ -69,27 +66,24 @@ def _chosen(chosen: dict[str, Any]) -> str:
 
 def as_html(result: dict[str, Any], png: bytes) -> bytes:
     """Tables, the picture, and the whole result as JSON inside."""
-    title = html.escape(f"Personalization: {result['data']}, change {result['change']}")
     picture = f'<img alt="accuracy by rule" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-    tables = "".join(f"<h2>{k} samples per class</h2>{_table(rows_of(result, k))}" for k in result["k"])
-    raw = html.escape(json.dumps(result))
-    body = f"<h1>{title}</h1><p>{html.escape(about(result))}</p>{picture}{tables}<p>{html.escape(LEGEND)}</p>"
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>{body}'
-    return f"{page}<details><summary>all numbers (JSON)</summary><pre>{raw}</pre></details></html>\n".encode()
-
-
-def _table(rows: Iterable[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(h)}</th>" for h in HEADINGS)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    tables = [(f"{k} samples per class", table(HEADINGS, rows_of(result, k))) for k in result["k"]]
+    sections = [
+        ("Accuracy by rule", f"<p>{text(about(result))}</p>{picture}"), *tables, ("Words", f"<p>{text(LEGEND)}</p>"),
+    ]  # fmt: skip
+    return document(f"Personalization: {result['data']}, change {result['change']}", sections, result)
 
 
 def as_markdown(result: dict[str, Any]) -> bytes:
     """A part of the results page: headings from ### on."""
-    lines = [f"### {result['data']}, change: {result['change']}", "", f"{about(result)}", ""]
+    title = f"### {result['data']}, change: {result['change']}"
+    title += ", raw signals" if result["settings"]["window"] else ""
+    title += ", with a gate" if result["gated"] else ""
+    lines = [title, "", about(result), ""]
     for k in result["k"]:
         lines += [f"{k} samples per class:", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
         lines += [*map(_line, rows_of(result, k)), ""]
+        lines += [about_gate(result, k), ""] if result["gated"] else []
     return ("\n".join([*lines, "![accuracy by rule](accuracy.png)", "", LEGEND]) + "\n").encode()
 
 
@@ -104,6 +98,25 @@ def about(result: dict[str, Any]) -> str:
         f"{what[:1].upper()}{what[1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
         f"{len(result['classes'])} classes; the last {settings['learn']} dense layers learn in int8 on "
         f"{result['target']}, error threshold {settings['tau']:g}."
+    )
+
+
+_DROPS = (0.1, 0.2, 0.4)
+
+
+def about_gate(result: dict[str, Any], k: str) -> str:
+    """What the gate did, and what a hold-out of this size can promise."""
+    rows, m = result["k"][k]["rules"], len(result["classes"])
+    refused = ", ".join(f"{100 * rows[name]['refused']:.0f} % ({name})" for name in result["gated"])
+    before, drops = rows[result["gated"][0]]["before"], " / ".join(f"{100 * drop:.0f}" for drop in _DROPS)
+    passed = " / ".join(f"{100 * kept(m, before, max(before - drop, 0.0)):.0f}" for drop in _DROPS)
+    return (
+        f"Gate: of the {k} samples of each class one is not learned; after the last epoch the C library compares the "
+        f"weights with those of the start on these {m}, and takes back what is worse; *then all*: where they may stay, "
+        f"learning starts over with all {k}, at their rate. (On samples that were learned "
+        f"nearly everything would pass.) Taken back: {refused} of the runs. What {m} samples can promise: weights that "
+        f"are {drops} points worse than the start, at {100 * before:.0f} %, would pass in {passed} % of the cases. So "
+        "few samples stop a collapse, not a loss of a few points."
     )
 
 

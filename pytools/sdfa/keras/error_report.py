@@ -23,7 +23,7 @@ from sdfa.keras.lite_file import LiteFile
 from sdfa.keras.tensorflow import quiet, tensorflow
 from sdfa.load import load_tflite
 from sdfa.quantize import QGraph, QTensor, quantize
-from sdfa.twin.infer import each_output
+from sdfa.twin.infer import outputs_of
 
 SAMPLES, CHUNK = 256, 16
 """Most samples that are compared, and how many at once."""
@@ -108,7 +108,7 @@ def _compare(
     """Add a few samples to the sums; returns how many have their largest output at the same place."""
     first = qgraph.tensors[qgraph.input]
     q = quantize_values(x.reshape(len(x), -1), first.scale, first.zero_point)
-    made = zip(qgraph.ops, each_output(image, q), strict=True)
+    made = zip(qgraph.ops, outputs_of(image, image.present_tail, q)[:-1], strict=True)
     values = {op.place: out.reshape(len(x), -1) for op, out in made}
     real = taps.run(x)
     for place, t in compared.items():

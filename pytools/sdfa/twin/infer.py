@@ -6,7 +6,7 @@ difference from the C runtime.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,12 +98,13 @@ def run_until(image: Image, x: Int8Array, stop: int, tensor: int) -> Int8Array:
     return np.concatenate(parts)
 
 
-def each_output(image: Image, x: Int8Array) -> Iterator[Int8Array]:
-    """Values int8[n, len] that each operation wrote, in their order, for samples that are one batch."""
-    state = _start(image, check_input(image, x))
+def outputs_of(image: Image, tail: bytes, x: Int8Array) -> list[Int8Array]:
+    """What each operation leaves in its output tensor, int8[n, len], and at last the model's output."""
+    state, made = _start(image, check_input(image, x)), []
     for i, (_, op) in enumerate(image.ops):
-        _execute(image, image.present_tail, state, i)
-        yield state.values[int(image.tensors[int(op["out"])]["off"])]
+        _execute(image, tail, state, i)
+        made.append(_read(image, state, int(op["out"])))
+    return [*made, _read(image, state, int(image.header["output"]))]
 
 
 def check_input(image: Image, x: npt.NDArray[np.generic]) -> Int8Array:
