@@ -30,7 +30,7 @@ PARSED_ONLY = {
 }
 """Commands whose examples are parsed, not run, and why."""
 
-QUICK = {"export", "init", "inspect", "merge"}
+QUICK = {"export", "init", "inspect", "merge", "new"}
 """Less than 2 seconds even for the largest public model; every other one that runs shows progress."""
 
 ORDER = ("export", "init", "inspect", "run", "learn", "merge", "check", "bench", "demo", "doctor")

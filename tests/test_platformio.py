@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -116,32 +119,32 @@ def test_a_port_in_use_is_told(built: Pio) -> None:
     assert f"if {url} is in use, give another --upload-port" in ran.stdout
 
 
-def test_the_monitor_shows_what_the_board_sends(built: Pio, port: str) -> None:
-    """On a stand-in of a board that says something."""
-    host, number = port[len("socket://") :].split(":")
-    with socket.create_server((host, int(number))) as board:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.pio_offline",
-            "device",
-            "monitor",
-            "-e",
-            "qemu_m4",
-            "-p",
-            port,
-            "--quiet",
-        ]
+def test_the_monitor_shows_what_the_board_sends(built: Pio) -> None:
+    """On a terminal, and with a stand-in of a board that says the same again and again."""
+    terminal, its_end = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        words = ("device", "monitor", "-e", "qemu_m4", "-p", f"socket://127.0.0.1:{server.getsockname()[1]}", "--quiet")
+        command = [sys.executable, "-m", "tests.pio_offline", *words]
         with subprocess.Popen(
-            command, cwd=built.project, env=built.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=built.project, env=built.env(), stdin=its_end, stdout=its_end, stderr=its_end
         ) as monitor:
-            line, _ = board.accept()
-            line.sendall(b"hello from the board\r\n")
-            assert monitor.stdout is not None
-            said = iter(monitor.stdout.readline, "")
-            assert any("hello from the board" in text for text in said)
+            board, _ = server.accept()
+            with board:
+                shown = b""
+                for _ in range(120):
+                    board.sendall(b"hello\r\n")
+                    if select.select([terminal], [], [], 0.5)[0]:
+                        shown += os.read(terminal, 4096)
+                    if b"hello" in shown:
+                        break
+                assert b"hello" in shown
+                os.write(terminal, b"typed")
+                board.settimeout(60)
+                assert board.recv(1) == b"t"
             monitor.kill()
-            line.close()
+    os.close(terminal)
+    os.close(its_end)
 
 
 def test_the_suites_pass_on_this_computer_and_on_every_core(pio: Pio) -> None:
