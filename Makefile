@@ -2,6 +2,8 @@
 # make test    every test; installs cross compilers and emulators if it may
 # make lint    style, types and static analysis of Python and C
 # make bench   instructions, flash and RAM; compares with tests/bench/results.json
+# make docs    the documentation, into build/site; a warning is an error
+# make release-check  what is to be released: builds it, checks it, installs the wheel elsewhere; TAG=v0.1.0
 # make results the experiments and docs/results.md; ARGS=--quick: a small form, into build/page
 #
 # PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
@@ -20,7 +22,7 @@ CC_HOST := cc=gcc,libc6-dev g++=g++
 # the smallest browser: tests look at the HTML pages in it
 BROWSER := chromium-headless-shell=chromium-headless-shell
 
-.PHONY: demo test lint bench results clean
+.PHONY: demo test lint bench results docs release-check clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -55,6 +57,18 @@ results: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM)
 	$(BIN)/pytools experiment results -o $(if $(findstring --quick,$(ARGS)),build/page,docs) $(ARGS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+# TAG: of the version that is to be released; without it the changelog may still say "not released"
+release-check: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/cffconvert --validate
+	$(BIN)/python -m tests.release $(TAG)
+	.ci/try-wheel $(BIN)/python dist/*.whl
+
 clean:
 	rm -rf $(VENV) build dist
 
@@ -65,6 +79,14 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+$(VENV)/.release: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[release]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

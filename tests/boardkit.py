@@ -12,7 +12,7 @@ from types import TracebackType
 from sdfa.targets.boards import Board, device_program, find_board
 from sdfa.targets.build import build, find_tool
 
-ALL_PARTS = ("-DSDFA_HELD_BYTES=2048", "-DSDFA_TRACE_BYTES=4096", "-DSDFA_SLOTS")
+ALL_PARTS = ("-DSDFA_HELD_BYTES=4096", "-DSDFA_TRACE_BYTES=4096", "-DSDFA_SLOTS")
 
 
 def free_port() -> int:

@@ -22,13 +22,13 @@ extern "C" {
 #endif
 
 #define SDFA_LINK_VERSION 1
-#define SDFA_LINK_DATA    128 /* bytes of image, weights, input or output in one frame */
+#define SDFA_LINK_DATA    128 /* most bytes of input, weights or image in one request */
 
 /* Requests: X(name, value, slow, least bytes of arguments, most). All but HELLO begin with the session, u32. */
 #define SDFA_REQUESTS(X)                                                                                               \
     X(HELLO, 1, 0, 4, 4)                                                                                               \
     X(INPUT, 2, 0, 9, 8 + SDFA_LINK_DATA)                                                                              \
-    X(RUN, 3, 1, 4, 4)                                                                                                 \
+    X(RUN, 3, 1, 4, 8 + SDFA_LINK_DATA)                                                                                \
     X(READ, 4, 0, 8, 8)                                                                                                \
     X(LEARN, 5, 0, 12, 12)                                                                                             \
     X(LEARN_TARGET, 6, 0, 10, 8 + SDFA_LINK_DATA)                                                                      \
@@ -52,7 +52,7 @@ extern "C" {
 #define SDFA_REQUESTS_SELFTEST(X) X(SELFTEST, 21, 1, 4, 4)
 #define SDFA_REQUESTS_PUSH(X)                                                                                          \
     X(PUSH_BEGIN, 22, 1, 12, 12)                                                                                       \
-    X(PUSH_DATA, 23, 0, 9, 8 + SDFA_LINK_DATA)                                                                         \
+    X(PUSH_DATA, 23, 0, 7, 6 + SDFA_LINK_DATA)                                                                         \
     X(PUSH_END, 24, 1, 4, 4)                                                                                           \
     X(SLOTS, 25, 1, 4, 4)
 #define SDFA_REQUESTS_TRACE(X)                                                                                         \

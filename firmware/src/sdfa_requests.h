@@ -12,12 +12,13 @@
 #define SDFA_LINK_REPLY   (SDFA_LINK_VERSION << 4 | 1)
 #define SDFA_REQUEST_HEAD 4u /* first byte, request, u16 number */
 #define SDFA_REPLY_HEAD   6u /* the same of the request, i16 status */
+#define SDFA_REPLY_DATA   (SDFA_FRAME_BODY_MAX - SDFA_REPLY_HEAD)
 
 /* Arguments of a request behind the session, and the data of its reply. */
 struct sdfa_exchange {
     const uint8_t *in;
     uint32_t in_len;
-    uint8_t *out; /* room for SDFA_LINK_DATA bytes */
+    uint8_t *out; /* room for SDFA_REPLY_DATA bytes */
     uint32_t out_len;
 };
 

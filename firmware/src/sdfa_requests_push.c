@@ -10,7 +10,8 @@ int sdfa_request_PUSH_BEGIN(struct sdfa_link *l, struct sdfa_exchange *x) {
 }
 
 int sdfa_request_PUSH_DATA(struct sdfa_link *l, struct sdfa_exchange *x) {
-    return l->slots ? sdfa_slots_data(l->slots, sdfa_get_u32(x->in), x->in + 4, x->in_len - 4) : SDFA_ERR_REQUEST;
+    uint32_t part = x->in[0] | (uint32_t)x->in[1] << 8;
+    return l->slots ? sdfa_slots_data(l->slots, SDFA_LINK_DATA * part, x->in + 2, x->in_len - 2) : SDFA_ERR_REQUEST;
 }
 
 /* The new image takes over: the session ends, and the program opens its net anew. */

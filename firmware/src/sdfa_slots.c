@@ -39,11 +39,16 @@ static int geometry_ok(const struct sdfa_flash *f) {
            slot_len(f) > end_room(f);
 }
 
+static int whole(const struct sdfa_slots *p, uint32_t slot, uint32_t len, uint32_t sum) {
+    return sdfa_crc32(0, image_of(p, slot), len) == sum;
+}
+
 /* The end of a slot; its sequence is 0 when it is not whole. Error: FLASH. */
 static int read_end(const struct sdfa_slots *p, uint32_t slot, struct end *e) {
     if (p->flash->read(p->flash->context, off_of(p, slot) + room(p), e, sizeof *e))
         return SDFA_ERR_FLASH;
-    if (e->magic != SLOT_MAGIC || e->crc != sdfa_crc32(0, e, sizeof *e - 4) || e->len > room(p))
+    if (e->magic != SLOT_MAGIC || e->crc != sdfa_crc32(0, e, sizeof *e - 4) || e->len > room(p) ||
+        !whole(p, slot, e->len, e->sum))
         memset(e, 0, sizeof *e);
     return SDFA_ERR_OK;
 }
@@ -53,17 +58,13 @@ static int read_ends(const struct sdfa_slots *p, struct end e[2]) {
     return error ? error : read_end(p, 1, &e[1]);
 }
 
-static int whole(const struct sdfa_slots *p, uint32_t slot, uint32_t len, uint32_t sum) {
-    return sdfa_crc32(0, image_of(p, slot), len) == sum;
-}
-
 static int accepted(const struct sdfa_slots *p, uint32_t slot, uint32_t len) {
     return !p->verify || p->verify(p->context, image_of(p, slot), len);
 }
 
 static int open_slot(struct sdfa_slots *p, struct sdfa *s, uint32_t slot, const struct end *e) {
     int error;
-    if (!e->sequence || !whole(p, slot, e->len, e->sum))
+    if (!e->sequence)
         return SDFA_ERR_CRC;
     if (!accepted(p, slot, e->len))
         return SDFA_ERR_SIGNATURE;
@@ -95,9 +96,8 @@ int sdfa_slots_look(const struct sdfa_slots *p, struct sdfa_slots_info *info) {
     info->room = room(p);
     info->running = p->running;
     for (uint32_t i = 0; i < 2; i++) {
-        int sound = e[i].sequence && whole(p, i, e[i].len, e[i].sum);
-        info->sequence[i] = sound ? e[i].sequence : 0;
-        info->len[i] = sound ? e[i].len : 0;
+        info->sequence[i] = e[i].sequence;
+        info->len[i] = e[i].len;
     }
     return SDFA_ERR_OK;
 }
@@ -144,7 +144,7 @@ static int program(struct sdfa_slots *p, uint32_t to) {
 
 int sdfa_slots_data(struct sdfa_slots *p, uint32_t off, const uint8_t *data, uint32_t n) {
     int error = SDFA_ERR_OK;
-    if (off != p->at || n > p->len - p->at)
+    if (!p->len || off != p->at || n > p->len - p->at)
         return SDFA_ERR_PUSH;
     for (uint32_t i = 0; i < n && !error; i++) {
         p->flash->unit[p->fill++] = data[i];

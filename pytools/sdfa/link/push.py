@@ -28,10 +28,15 @@ class Slots:
     len: tuple[int, int]
 
 
-def slots(remote: Remote) -> Slots:
-    """What the device's slots hold."""
+def need_slots(remote: Remote) -> None:
+    """SdfaError where no image can be pushed."""
     if "slots" not in remote.info.features:
         raise SdfaError("the device takes no pushed images: build its program with slots (sdfa_link_push)")
+
+
+def slots(remote: Remote) -> Slots:
+    """What the device's slots hold."""
+    need_slots(remote)
     room, running, *rest = _SLOTS.unpack(remote.request("SLOTS"))
     return Slots(room, running, (rest[0], rest[1]), (rest[2], rest[3]))
 
@@ -41,13 +46,14 @@ def push(remote: Remote, data: bytes, told: Callable[[int], None] = lambda n: No
 
     told: gets the bytes sent so far. SdfaError, and the old image stays, when the device refuses it.
     """
-    room = slots(remote).room
-    if len(data) > room:
-        raise SdfaError(f"the image has {len(data)} bytes, a slot of this device {room}")
+    need_slots(remote)
     wanted = read_image(data)
     try:
         _send(remote, data, told)
     except LinkError as error:
+        if error.is_error("SLOT"):
+            room = slots(remote).room
+            raise SdfaError(f"the image has {len(data)} bytes, a slot of this device {room}") from None
         if error.is_error("PUSH"):
             raise SdfaError("the push was interrupted; the old image runs on: push again") from None
         raise SdfaError(f"the device refused the image, the old one runs on: {error.reason}") from None
@@ -59,7 +65,7 @@ def push(remote: Remote, data: bytes, told: Callable[[int], None] = lambda n: No
 def _send(remote: Remote, data: bytes, told: Callable[[int], None]) -> None:
     remote.request("PUSH_BEGIN", struct.pack("<II", len(data), zlib.crc32(data)))
     for off in range(0, len(data), DATA_MAX):
-        remote.request("PUSH_DATA", struct.pack("<I", off) + data[off : off + DATA_MAX])
+        remote.request("PUSH_DATA", struct.pack("<H", off // DATA_MAX) + data[off : off + DATA_MAX])
         told(min(off + DATA_MAX, len(data)))
     remote.request("PUSH_END")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ def read_trace(data: bytes, name: str) -> Trace:
                 str(found["model_id"]), first, lost, frozen, crc, found["settings"], found["labels"], found["inputs"],
                 found["start"].tobytes(), found["end"].tobytes(),
             )  # fmt: skip
-    except (ValueError, KeyError, EOFError, OSError, TypeError):
+    except (ValueError, KeyError, EOFError, OSError, TypeError, zipfile.BadZipFile):
         raise SdfaError(f"{name} is no trace: pull one with `pytools device trace`") from None
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sdfa.data import Samples
 from sdfa.device import Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -16,6 +18,7 @@ from sdfa.link.client import LinkError
 from sdfa.link.gate import hold_out
 from sdfa.link.remote import OUTPUT, Remote
 from sdfa.link.stream import connected
+from sdfa.link.work import bench
 from sdfa.stages import NO_CLASS
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.codes import error_value, request_name
@@ -28,13 +31,14 @@ _WIDE = ("loss", "weights_nonzero", "weights_updated", "moved")
 
 @dataclass(frozen=True)
 class Serial:
-    """url: of the port. Each execute is one session.
+    """url: of the port. timeout_s: after so long a silence a request is repeated. Each execute is one session.
 
     A device has no second machine beside the one that runs: what it has learned in RAM is replaced by the weights of
     the image that is given, and stays replaced. What it has saved in flash stays.
     """
 
     url: str
+    timeout_s: float = 1.0
 
     @property
     def name(self) -> str:
@@ -42,9 +46,16 @@ class Serial:
 
     def execute(self, image: bytes, requests: Sequence[Request]) -> list[Reply]:
         parsed = read_image(image)
-        with connected(self.url) as remote:
+        with connected(self.url, timeout_s=self.timeout_s) as remote:
             check_model(remote, parsed)
             return _Batch(remote, parsed).answer(requests)
+
+    def bench(self, image: Image, samples: Samples | None, n: int | None) -> dict[str, Any]:
+        """The JSON of `pytools bench`: microseconds by the device's clock. Begins with the image's weights."""
+        with connected(self.url, timeout_s=self.timeout_s) as remote:
+            check_model(remote, image)
+            begin_fresh(remote, image)
+            return {"target": self.name} | bench(remote, image, samples, n)
 
 
 def check_model(remote: Remote, image: Image) -> None:
