@@ -178,8 +178,13 @@ def test_a_real_board_s_firmware_answers_in_the_emulator(built: Pio, port: str) 
 
 
 def test_sizes_in_the_readme_are_those_of_what_was_built(built: Pio) -> None:
-    """`python -m tests.firmware_sizes` writes them again."""
-    assert table_in_readme() == table(built)
+    """By 2 %, because compilers differ; `python -m tests.firmware_sizes` writes them again."""
+    told, found = (
+        [[int(n.replace(",", "")) for n in re.findall(r" ([\d,]+) ", row)] for row in text.splitlines()[2:]]
+        for text in (table_in_readme(), table(built))
+    )
+    assert told == [pytest.approx(row, rel=0.02) for row in found]
+    assert all(flash <= flash_room and ram <= ram_room for flash, flash_room, ram, ram_room in found)
 
 
 def test_static_analysis_finds_nothing(pio: Pio) -> None:
