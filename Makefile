@@ -29,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/pytools demo
 
 test: $(VENV)/.dev
-	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER)
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER) cppcheck=cppcheck git=git
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # shiftTooManyBitsSigned, shiftNegativeLHS: x >> n on a signed value is the arithmetic shift that sdfa_fixed.h asserts.

@@ -31,7 +31,7 @@ PARSED_ONLY = {
 }
 """Commands whose examples are parsed, not run, and why."""
 
-QUICK = {"export", "init", "inspect", "merge"}
+QUICK = {"export", "init", "inspect", "merge", "new"}
 """Less than 2 seconds even for the largest public model; every other one that runs shows progress."""
 
 ORDER = ("export", "init", "run", "learn", "inspect", "merge", "check", "bench", "demo", "doctor")
