@@ -100,7 +100,7 @@ def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, 
     parsed, samples = read_image(image.read_bytes()), np.load(data)
     x, y = samples["x"], samples["y"]
     said = ask("info", "--image", image, "--board", "host")
-    assert said["features"] == ["clock", "gate", "learning", "selftest", "store", "trace"]
+    assert said["features"] == ["clock", "gate", "learning", "selftest", "slots", "store", "trace"]
     assert said["model_id"] == parsed.model_id.hex()
     assert ask("selftest")["passed"] is True
     factory = ask("evaluate", "--data", data)
@@ -148,18 +148,49 @@ def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, 
     assert "accuracy" in done(cli("device", "monitor", *port, "--once")).out
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another model of the same shape."""
+    path = tmp_path / "other.sdfa"
+    net = dense_net(np.random.default_rng(1), SIZES, softmax=True, per_channel=True)
+    path.write_bytes(export_graph(load_tflite(net, "net"), "net", Options(train_last=2)).data)
+    return path
+
+
+def test_another_image_is_pushed_and_runs(cli: Cli, board: Running, image: Path, other: Path) -> None:
+    port = ("--port", board.url)
+    done(cli("device", "save", *port))
+    pushed = json.loads(done(cli("device", "push", other, *port, "--json", "-")).out)
+    assert pushed["model_id"] == read_image(other.read_bytes()).model_id.hex() != pushed["before"]
+    board.power_cycle()
+    done(cli("device", "selftest", *port))
+    assert json.loads(done(cli("check", other, "--target", f"serial:{board.url}", "--json", "-")).out)["steps"] == 1000
+    assert "belongs to another model" in one_line(cli("device", "save", *port))
+    done(cli("device", "reset", *port, "--erase"))
+    done(cli("device", "save", *port))
+    big = image.parent / "big.sdfa"
+    net = dense_net(np.random.default_rng(1), (150, 300, 4), softmax=True, per_channel=True)
+    big.write_bytes(export_graph(load_tflite(net, "net"), "net", Options(train_last=2)).data)
+    assert "the old one runs on: arena is too small" in one_line(cli("device", "push", big, *port))
+    done(cli("device", "info", *port, "--image", other))
+
+
 def test_what_stands_in_the_way_is_said_in_one_line(
-    cli: Cli, board: Running, image: Path, data: Path, tmp_path: Path
+    cli: Cli, model: Path, image: Path, other: Path, tmp_path: Path
 ) -> None:
+    bare = ("-DSDFA_HELD_BYTES=0", "-DSDFA_TRACE_BYTES=0", "-USDFA_SLOTS")
+    with Running("host", model, tmp_path, bare) as board:
+        _stands_in_the_way(cli, board, other, tmp_path)
+
+
+def _stands_in_the_way(cli: Cli, board: Running, other: Path, tmp_path: Path) -> None:
     port = ("--port", board.url)
     assert "is 'host', not 'pico'" in one_line(cli("device", "info", *port, "--board", "pico"))
-    other = tmp_path / "other.sdfa"
-    net = dense_net(np.random.default_rng(1), SIZES, softmax=True, per_channel=True)
-    other.write_bytes(export_graph(load_tflite(net, "net"), "net", Options(train_last=2)).data)
     for command in (("device", "info", *port, "--image", other), ("check", other, "--target", f"serial:{board.url}")):
         assert "flash its firmware, or push the image" in one_line(cli(*command))
     assert "takes no pushed images" in one_line(cli("device", "push", other, *port))
-    assert "holds no samples out yet" in one_line(cli("device", "evaluate", *port))
+    assert "holds no samples out: build it" in one_line(cli("device", "evaluate", *port))
+    assert "keeps no trace: build it" in one_line(cli("device", "trace", "--start", *port))
     assert "nothing has been saved" in one_line(cli("device", "load", *port))
     closed = f"socket://127.0.0.1:{free_port()}"
     assert "cannot be opened" in one_line(cli("device", "info", "--port", closed))

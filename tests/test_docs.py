@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,9 @@ def _class_added(printed: list[str]) -> None:
     assert replayed < naive / 2
 
 
+TENSORFLOW = {"keras.md"}
+"""Pages that import it: it warns a lot."""
+
 CLAIMS = {"tutorials/personalize.md": _personalization, "tutorials/add-a-class.md": _class_added}
 """Pages that say what comes out, and the check of that on what each block printed."""
 
@@ -120,6 +124,9 @@ CLAIMS = {"tutorials/personalize.md": _personalization, "tutorials/add-a-class.m
 def test_every_block_runs(name: str, pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(model_dir("digits"), "models/digits")
+    if name in TENSORFLOW:
+        pytest.importorskip("tensorflow", reason="pip install sdfa[train]")
+        warnings.simplefilter("ignore")
     page, printed = Page(pytools), []
     for block in blocks((DOCS / name).read_text(encoding="utf-8")):
         page.run(block)

@@ -28,7 +28,7 @@ extern "C" {
 #define SDFA_REQUESTS(X)                                                                                               \
     X(HELLO, 1, 0, 4, 4)                                                                                               \
     X(INPUT, 2, 0, 9, 8 + SDFA_LINK_DATA)                                                                              \
-    X(RUN, 3, 1, 4, 4)                                                                                                 \
+    X(RUN, 3, 1, 4, 8 + SDFA_LINK_DATA)                                                                                \
     X(READ, 4, 0, 8, 8)                                                                                                \
     X(LEARN, 5, 0, 12, 12)                                                                                             \
     X(LEARN_TARGET, 6, 0, 10, 8 + SDFA_LINK_DATA)                                                                      \

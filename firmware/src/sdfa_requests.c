@@ -55,8 +55,12 @@ int sdfa_request_INPUT(struct sdfa_link *l, struct sdfa_exchange *x) {
     return SDFA_ERR_OK;
 }
 
+/* With or without the last part of the input. */
 int sdfa_request_RUN(struct sdfa_link *l, struct sdfa_exchange *x) {
     uint32_t then = sdfa_link_now(l);
+    int error = !x->in_len ? SDFA_ERR_OK : x->in_len > 4 ? sdfa_request_INPUT(l, x) : SDFA_ERR_ARGUMENT;
+    if (error)
+        return error;
     sdfa_run(l->net);
     sdfa_put_u32(x, (uint32_t)sdfa_class(l->net));
     sdfa_put_time(l, x, then);

@@ -15,18 +15,18 @@
 #define AGAIN   (SDFA_INT8_MAX + 1) /* look now */
 #define LATER   (AGAIN + 8)
 
-static uint32_t row_n(const struct sdfa *s) {
+SDFA_COLD static uint32_t row_n(const struct sdfa *s) {
     uint32_t rows = 0;
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++)
         rows += sdfa_layer_op(s, l)->out_n; /* each has a bias in the tail: no sum of them overflows */
     return rows;
 }
 
-static int check(const struct sdfa *s) {
+SDFA_COLD static int check(const struct sdfa *s) {
     return sdfa_in_arena(s, sdfa_learning_of(s)->bounds, row_n(s), 1) ? SDFA_ERR_OK : SDFA_ERR_LEARNING;
 }
 
-static void start(const struct sdfa *s) {
+SDFA_COLD static void start(const struct sdfa *s) {
     uint8_t *bound = s->arena + sdfa_learning_of(s)->bounds, *end = bound + row_n(s);
     for (; bound != end; bound++) {
         *bound = UNKNOWN;

@@ -6,7 +6,7 @@
 #define MASTER_MAX (SDFA_INT8_MAX * FRACTION + FRACTION / 2 - 1) /* the largest that rounds to 127 */
 #define MASTER_MIN (-SDFA_INT8_MAX * FRACTION - FRACTION / 2)    /* the smallest that rounds to -127 */
 
-static int check(const struct sdfa *s) {
+SDFA_COLD static int check(const struct sdfa *s) {
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
         const struct sdfa_dense_op *op = sdfa_layer_op(s, l); /* whose weights lie in the tail */
         if (!sdfa_in_range(sdfa_fractions_at(op), op->in_n * op->out_n, s->tail_len))

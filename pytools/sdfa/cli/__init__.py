@@ -13,7 +13,7 @@ from sdfa.cli.base import app
 from sdfa.cli.device import device
 from sdfa.cli.doctor import doctor
 from sdfa.cli.experiment import experiment
-from sdfa.cli.files import export, inspect, merge
+from sdfa.cli.files import export, inspect, merge, quantize
 from sdfa.cli.machines import bench, check, demo, learn, run
 from sdfa.cli.paper import convs, costs, paper, results, scratch
 from sdfa.cli.people import fetch, personalize
@@ -41,6 +41,7 @@ __all__ = [
     "new",
     "paper",
     "personalize",
+    "quantize",
     "results",
     "run",
     "scratch",

@@ -66,10 +66,12 @@ RUNS = (
     _people("fsdd", "fsdd", "--tune-draws", "1"),
     _people("gas", "gas_drift"),
     _people("arabic", "arabic_commands", "--tune-draws", "1"),
-    _people("digits", "digits", "--samples", "50", "--tune-draws", "1"),
+    _people("digits", "digits", "--samples", "50", "--epochs", "20", "--tune-draws", "1"),
     _people("mnist", "mnist", "--change", "rot45", "--samples", "50", "--seeds", "5"),
     *(_people(f"{name}-gate", data, "--gate", "--tune-draws", "1", rules="none,live k=2,float bp")
       for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"), ("fsdd", "fsdd"))),
+    *(_people(f"{name}-k", data, "--samples", "1,5,10,20", "--tune-draws", "1", rules=_FEW)
+      for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"))),
     *(_people(f"{name}-raw", data, "--backbone", "cnn", "--seeds", "2", "--tune-draws", "1", rules=_FEW)
       for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"))),
     *(Run(f"scratch-{d}", SCRATCH, ("scratch", "--data", d), d if d != "digits" else "", quick=d == "digits")

@@ -6,8 +6,10 @@ import base64
 import csv
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.personalize import Findings
 from sdfa.holdout import kept
 from sdfa.page.shell import document, table, text
@@ -84,7 +86,22 @@ def as_markdown(result: dict[str, Any]) -> bytes:
         lines += [f"{k} samples per class:", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
         lines += [*map(_line, rows_of(result, k)), ""]
         lines += [about_gate(result, k), ""] if result["gated"] else []
+    lines += [f"![accuracy by samples per class]({CURVE})", ""] if len(result["k"]) > 1 else []
     return ("\n".join([*lines, "![accuracy by rule](accuracy.png)", "", LEGEND]) + "\n").encode()
+
+
+CURVE = "samples.png"
+
+
+def draw_curve(result: dict[str, Any], path: Path) -> Path:
+    """Accuracy by samples per class, a line for each rule, as a PNG."""
+    lines: dict[str, list[tuple[float | str, float]]] = {}
+    for k, part in result["k"].items():
+        for name, row in part["rules"].items():
+            lines.setdefault(name, []).append((int(k), 100 * row["after"]))
+    title = f"{result['data']}, change {result['change']}: mean over new people"
+    draw([Axes(title, "samples per class", "accuracy after learning, %", lines)], path)
+    return path
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from sdfa.experiment.basenet import Training
 from sdfa.experiment.own import load_own
 from sdfa.experiment.people import People
 from sdfa.experiment.personalize import Question
-from sdfa.experiment.protocol import Settings
+from sdfa.experiment.protocol import LOOKS, Settings
 from sdfa.experiment.rules import RULES, SCRATCH, Rule, find_rules, with_gate
 from sdfa.experiment.sets import SETS, UNCHANGED, load_set
 
@@ -22,7 +22,7 @@ _OWN_TRAINING = Training(hidden=(64, 32), epochs=40)
 def ask(
     data: str, *, change: str | None, samples: str, seeds: int, rules: str, people: str, learn: int, tau: float,
     headroom: float, tune_draws: int, decay: bool, gate: bool, backbone: str,
-    quick: bool, target: str,
+    epochs: int, quick: bool, target: str,
 ) -> tuple[Question, People, str]:  # fmt: skip
     """(the question, its people, what a sample is). SdfaError for what cannot be understood or read."""
     ks = _counts(samples)
@@ -32,6 +32,8 @@ def ask(
         raise SdfaError("--gate holds one sample of each class out: --samples needs at least 2")
     chosen = tuple(with_gate(found_rules) if gate else found_rules)
     settings = Settings(learn=learn, tau=tau, headroom=headroom, tune_seeds=tune_draws, decay=decay, target=target)
+    looks = (*(look for look in LOOKS if look < epochs), epochs)
+    settings = replace(settings, epochs=looks)
     if data in SETS:
         known = SETS[data]
         change = change or known.changes[0]

@@ -127,8 +127,9 @@ class Remote:
         data = np.ascontiguousarray(x, np.int8).tobytes()
         if len(data) != self.info.input_len:
             raise SdfaError(f"the input has {len(data)} values, the device's model takes {self.info.input_len}")
-        self._put("INPUT", data)
-        guess, self.run_us = _timed("<i", self.request("RUN"))
+        end = (len(data) - 1) // DATA_MAX * DATA_MAX
+        self._put("INPUT", data[:end])
+        guess, self.run_us = _timed("<i", self.request("RUN", struct.pack("<I", end) + data[end:]))
         return max(guess, -1)
 
     def _put(self, name: str, data: bytes) -> None:

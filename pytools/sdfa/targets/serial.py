@@ -31,13 +31,14 @@ _WIDE = ("loss", "weights_nonzero", "weights_updated", "moved")
 
 @dataclass(frozen=True)
 class Serial:
-    """url: of the port. Each execute is one session.
+    """url: of the port. timeout_s: after so long a silence a request is repeated. Each execute is one session.
 
     A device has no second machine beside the one that runs: what it has learned in RAM is replaced by the weights of
     the image that is given, and stays replaced. What it has saved in flash stays.
     """
 
     url: str
+    timeout_s: float = 1.0
 
     @property
     def name(self) -> str:
@@ -45,13 +46,13 @@ class Serial:
 
     def execute(self, image: bytes, requests: Sequence[Request]) -> list[Reply]:
         parsed = read_image(image)
-        with connected(self.url) as remote:
+        with connected(self.url, timeout_s=self.timeout_s) as remote:
             check_model(remote, parsed)
             return _Batch(remote, parsed).answer(requests)
 
     def bench(self, image: Image, samples: Samples | None, n: int | None) -> dict[str, Any]:
         """The JSON of `pytools bench`: microseconds by the device's clock. Begins with the image's weights."""
-        with connected(self.url) as remote:
+        with connected(self.url, timeout_s=self.timeout_s) as remote:
             check_model(remote, image)
             begin_fresh(remote, image)
             return {"target": self.name} | bench(remote, image, samples, n)
