@@ -3,8 +3,8 @@
 A counting model, as the paper has one; tests/test_movement.py holds it against a step written in loops that counts each
 product and each access, and against the accesses of the C runtime (which reads a scale for each weight too in
 back-propagation, and indices of dense feedback). Words are numbers of whatever width: weights, errors, coefficients.
-Indices of sparse feedback count as half a word: one byte beside a coefficient of one byte each. Every neuron is taken as
-active.
+Indices of sparse feedback count as half a word: one byte beside a coefficient of one byte each. Every neuron is taken
+as active.
 """
 
 from __future__ import annotations
