@@ -17,7 +17,6 @@ MODEL = model_dir("digits") / "model.tflite"
 _RNG = np.random.default_rng(1)
 X = _RNG.random((20, 8, 8, 1), np.float32)
 Y = _RNG.integers(0, 10, 20)
-COMMANDS = ("export", "init", "inspect", "run", "learn", "check", "merge", "bench", "demo")
 
 # in the folder of the fixture `work`
 IMAGE = "digits/digits.sdfa"

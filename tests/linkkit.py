@@ -13,10 +13,14 @@ from tests.cprogram import sanitized
 
 class Line:
     """A stream to tests/c/link_device.c. damage: part of the bytes, each way, that are dropped, changed, doubled, or
-    preceded by others; what comes after a cut of a chunk is lost with it."""
+    preceded by others; what comes after a cut of a chunk is lost with it. trace_len: the device offers all parts, and
+    so many bytes for a trace (0: a copy of the weights and 300 bytes)."""
 
-    def __init__(self, image: Path, flash: Path, damage: float = 0.0, seed: int = 0) -> None:
-        self._command = [sanitized("link-device", "link_device.c", "api_net.c"), image, flash]
+    def __init__(
+        self, image: Path, flash: Path, damage: float = 0.0, seed: int = 0, trace_len: int | None = None
+    ) -> None:
+        more = [] if trace_len is None else [str(trace_len)]
+        self._command: list[str | Path] = [sanitized("link-device", "link_device.c", "api_net.c"), image, flash, *more]
         self._rng, self._damage = random.Random(seed), damage
         self._coming = b""
         self.sent = self.received = 0

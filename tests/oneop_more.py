@@ -42,12 +42,25 @@ def _other(draft: Draft, shape: Shape, out: TensorDef) -> int:
     return draft.emit("CONV_2D", inputs, out, padding="SAME", stride_h=1, stride_w=1)
 
 
+def _reduction(rng: Rng) -> tuple[Draft, list[int], Shape, bool]:
+    """Of a picture or of a signal: the input, axes, shape of the output, whether it keeps its dimensions."""
+    keep, signal = bool(rng.random() < 0.5), bool(rng.random() < 0.3)
+    shape = random_picture(rng)
+    draft = Draft(rng, (1, *shape[2:]) if signal else shape)
+    axes = pick(rng, [1], [-2]) if signal else pick(rng, [1, 2], [2, 1], [-3, -2])
+    ones = (1,) if signal else (1, 1)
+    return draft, axes, (1, *(ones if keep else ()), shape[3]), keep
+
+
+def _reduce_max(rng: Rng) -> Made:
+    draft, axes, made, keep = _reduction(rng)
+    draft.emit("REDUCE_MAX", (0, _constant(draft, "axes", axes)), draft.like_input("output", made), keep_dims=int(keep))
+    return draft, f"REDUCE_MAX {draft.tensors[0].shape} axes {axes} keep {keep}"
+
+
 def _mean(rng: Rng) -> Made:
-    draft = Draft(rng, random_picture(rng))
+    draft, axes, made, keep = _reduction(rng)
     shape, scale = draft.tensors[0].shape, draft.tensors[0].scale[0]
-    keep = bool(rng.random() < 0.5)
-    axes = pick(rng, [1, 2], [2, 1], [-3, -2])
-    made = (1, 1, 1, shape[3]) if keep else (1, shape[3])
     out = quantized(rng, "output", made, _rescaled(rng, scale, 0.5, 40.0))
     if rng.random() < 0.3:
         out = draft.like_input("output", made)
@@ -193,5 +206,5 @@ def function_model(rng: Rng, kind: str, shape: Shape) -> Made:
 
 MORE_MAKERS: tuple[Callable[[Rng], Made], ...] = (
     *(_mean, _mean, _pad_alone, _pad_conv, _pad_conv, _concatenation, _concatenation),
-    *(_sub, _mul, _mul, _alias, _function, _function, _function),
+    *(_sub, _mul, _mul, _alias, _function, _function, _function, _reduce_max),
 )

@@ -31,7 +31,7 @@ def _put(path: Path) -> Path:
 def test_the_sources_are_there() -> None:
     assert (bundle.firmware_dir() / "src" / "sdfa.h").is_file()
     assert (bundle.firmware_dir() / "app" / "app.c").is_file()
-    assert (bundle.boards_dir() / "qemu" / "link.ld").is_file()
+    assert (bundle.boards_dir() / "bare" / "link.ld").is_file()
 
 
 def test_the_wheel_comes_before_the_checkout(roots: tuple[Path, Path]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa import __version__, cli
-from tests.clikit import COMMANDS, EXPORT, IMAGE, LEARN, MODEL, REST, Cli, X, Y, done, one_line, tree
+from tests.clikit import EXPORT, IMAGE, LEARN, REST, Cli, done, one_line, tree
 from tests.samples import with_meta
 from tests.tflite_writer import dense_net
 from tests.tiny_image import tiny_image
@@ -255,45 +253,3 @@ def test_a_model_that_is_too_large_for_the_board(work: Path, pytools: Cli) -> No
         done(pytools("export", "big.tflite", "-o", f"big{n}"))
         line = one_line(pytools("check", f"big{n}/big.sdfa", "--target", "qemu:microbit"))
         assert message in line
-
-
-# --- help ---
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(pytools: Cli, command: str) -> None:
-    out = done(pytools(command, "--help")).out
-    assert f"Example: pytools {command} " in out
-    assert max(map(len, out.splitlines())) <= 80
-
-
-def test_help_of_the_whole_and_version(pytools: Cli) -> None:
-    out = done(pytools("--help")).out
-    assert all(f" {command} " in out for command in COMMANDS)
-    ran = pytools()
-    assert (ran.code, ran.out.strip(), ran.err) == (2, out.strip(), "")
-    assert done(pytools("--version")).out == f"{__version__}\n"
-
-
-def _examples() -> dict[str, list[str]]:
-    """The command lines that the help shows."""
-    found = {}
-    for command in COMMANDS:
-        function = getattr(cli, command)
-        (line,) = re.findall(r"Example: \[cyan\](.*?)\[/cyan\]", function.__doc__)
-        found[command] = shlex.split(line)
-    return found
-
-
-@pytest.mark.qemu
-def test_every_example_runs(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(MODEL.parent, tmp_path / "models" / "digits")
-    np.save("x.npy", X)
-    np.savez("new.npz", x=X, y=Y)
-    for command, (program, *args) in _examples().items():
-        assert (program, args[0]) == ("pytools", command)
-        out = done(pytools(*args)).out
-        assert max(map(len, out.splitlines())) <= 80
-    for path in ("build/digits/digits.sdfa", "y.npy", "learned.sdfa", "learned.tflite", "build/demo/curves.png"):
-        assert (tmp_path / path).stat().st_size

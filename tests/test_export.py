@@ -209,5 +209,5 @@ def test_names_and_budgets_of_a_file(tmp_path: Path) -> None:
     assert export_file(path, "Given", Options(), ModelSettings(name="said")).name == "Given"
     size = len(export_file(path, "n", Options()).data)
     export_file(path, "n", Options(), ModelSettings(flash=size))
-    with pytest.raises(SdfaError, match=f"^flash: {size} bytes, the budget in model.toml is {size - 1}"):
+    with pytest.raises(SdfaError, match=f"^flash: {size} bytes, the budget is {size - 1}"):
         export_file(path, "n", Options(), ModelSettings(flash=size - 1))

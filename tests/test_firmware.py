@@ -13,7 +13,7 @@ import pytest
 
 from sdfa.export import Export, Options, export_graph
 from sdfa.load import load_tflite
-from sdfa.targets.codes import read_list
+from sdfa.targets.codes import link_requests
 from tests.cprogram import SRC, tool
 from tests.tflite_writer import dense_net
 
@@ -171,8 +171,7 @@ def _callbacks(core: str) -> dict[str, set[str]]:
         "window cell": WINDOW_CELLS[core],
         "sum": {"sdfa_add.c:add_any", "sdfa_add.c:add_half", "sdfa_add.c:add_halves"},
     }
-    requests = read_list(SRC / "sdfa_link.h", "SDFA_REQUESTS")
-    found["request"] = {f"sdfa_request_{entry.name}" for entry in requests}
+    found["request"] = {f"sdfa_request_{name}" for name in link_requests()}
     for source in SOURCES:
         code = source.read_text(encoding="utf-8")
         for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback|update) \w+ = \{([^}]*)\}", code, re.M):

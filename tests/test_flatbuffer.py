@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers
 import numpy as np
 import pytest
 from hypothesis import given

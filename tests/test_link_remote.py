@@ -15,6 +15,7 @@ from sdfa.image_reader import read_image
 from sdfa.link.client import REPLY, REQUEST, Link, LinkError
 from sdfa.link.frame import Receiver, encode
 from sdfa.link.remote import TAIL, Remote
+from sdfa.records import STATE_LEN
 from sdfa.targets.codes import error_value
 from sdfa.twin.learn import Twin
 from tests.linkkit import Line
@@ -45,8 +46,9 @@ def test_the_device_says_what_it_is(line: Open) -> None:
         device = _remote(wire)
         assert device.info.model_id == image.model_id.hex()
         assert device.info.board == "test"
-        assert device.info.learns
-        assert device.info.saves
+        assert device.info.features == {"learning", "store"}
+        assert device.info.arena_len == int(image.header["arena_len"])
+        assert device.info.state_len >= STATE_LEN  # which is that of a 32-bit core
         assert device.info.steps == 0
         assert device.image() == IMAGE
         assert device.tail() == image.tail
@@ -147,16 +149,20 @@ def test_settings_are_all_taken_or_none(line: Open) -> None:
     [
         ("HELLO", b"", "ARGUMENT"),
         ("HELLO", bytes(4), "ARGUMENT"),
-        ("INPUT", struct.pack("<I", 1 << 20) + b"x", "ARGUMENT"),
-        ("INPUT", struct.pack("<I", 0xFFFFFFFF) + b"xy", "ARGUMENT"),
-        ("READ", struct.pack("<IBB", 0, 9, 1), "ARGUMENT"),
-        ("READ", struct.pack("<IBB", 0, TAIL, 129), "ARGUMENT"),
-        ("READ", struct.pack("<IBB", 1 << 20, TAIL, 1), "ARGUMENT"),
+        ("INPUT", struct.pack("<II", 1, 1 << 20) + b"x", "ARGUMENT"),
+        ("INPUT", struct.pack("<II", 1, 0xFFFFFFFF) + b"xy", "ARGUMENT"),
+        ("INPUT", struct.pack("<II", 2, 0) + b"x", "SESSION"),
+        ("RUN", struct.pack("<I", 2), "SESSION"),
+        ("READ", struct.pack("<II", 1, 9), "ARGUMENT"),
+        ("READ", struct.pack("<II", 1, TAIL | len(IMAGE) << 8), "ARGUMENT"),
+        ("READ", struct.pack("<II", 1, 0xFFFFFF00 | TAIL), "ARGUMENT"),
+        ("WRITE", struct.pack("<II", 1, 1 << 20) + b"x", "ARGUMENT"),
         ("LEARN", struct.pack("<III", 1, 0, 1), "ORDER"),
         ("LEARN", struct.pack("<III", 2, 0, 1), "SESSION"),
         ("LEARN", struct.pack("<III", 1, 5, 1), "STEP"),
         ("LEARN_TARGET", struct.pack("<II2h", 1, 0, 1, 1), "ARGUMENT"),
         ("SAVE", struct.pack("<I", 2), "SESSION"),
+        ("JUDGE", struct.pack("<I", 1), "REQUEST"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_changes_nothing(
@@ -172,7 +178,7 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(
 
 
 def test_an_unknown_request_is_refused(line: Open) -> None:
-    for code in (0, 15, 200, 255):
+    for code in (0, 99, 200, 255):
         with line() as wire:
             wire.write(encode(struct.pack("<BBH", REQUEST, code, 7)))
             (body,) = Receiver().take(wire.read(0))
@@ -190,7 +196,7 @@ def test_a_device_without_a_store_says_so(tmp_path: Path) -> None:
     (tmp_path / "net.sdfa").write_bytes(IMAGE)
     with Line(tmp_path / "net.sdfa", Path("none")) as wire:
         device = _remote(wire)
-        assert not device.info.saves
+        assert "store" not in device.info.features
         for call in (device.save, device.load, device.forget, device.format, device.stored):
             with pytest.raises(LinkError, match="this device has no store"):
                 call()

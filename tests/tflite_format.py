@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +16,7 @@ CODES = {
     "ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "DEQUANTIZE": 6,
     "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19, "RELU6": 21, "RESHAPE": 22,
     "SOFTMAX": 25, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
-    "STRIDED_SLICE": 45, "PADV2": 60, "EXPAND_DIMS": 70, "SHAPE": 77, "REDUCE_PROD": 81, "PACK": 83,
+    "STRIDED_SLICE": 45, "PADV2": 60, "EXPAND_DIMS": 70, "SHAPE": 77, "REDUCE_PROD": 81, "REDUCE_MAX": 82, "PACK": 83,
     "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "QUANTIZE": 114, "HARD_SWISH": 117, "CUMSUM": 128, "GELU": 150,
 }  # fmt: skip
 _TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "string": 5, "int16": 7, "int8": 9, "int4": 17}
@@ -52,6 +52,7 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "GATHER": (23, {"axis": (0, "Int32"), "batch_dims": (1, "Int32")}),
     "REDUCE_PROD": (27, {"keep_dims": (0, "Bool")}),
     "MEAN": (27, {"keep_dims": (0, "Bool")}),
+    "REDUCE_MAX": (27, {"keep_dims": (0, "Bool")}),
     "STRIDED_SLICE": (
         32,
         {"begin_mask": (0, "Int32"), "end_mask": (1, "Int32"), "ellipsis_mask": (2, "Int32"),

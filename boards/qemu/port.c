@@ -5,8 +5,11 @@
 #include "app.h"
 #include "memory.h"
 #include "semihost.h"
+#include "start.h"
 
 enum { BUFFER_LEN = 256 };
+
+extern uint32_t memory_image[], memory_image_end[]; /* where the emulator loads the model */
 
 static struct {
     int32_t requests;
@@ -91,6 +94,14 @@ void app_release(void) {
 
 uint32_t app_pool_len(void) {
     return distance(memory_pool, memory_pool_end);
+}
+
+void start_end(int code) {
+    semihost_exit((uint32_t)code);
+}
+
+void start_fault(void) {
+    semihost_exit(APP_EXIT_FAULT);
 }
 
 int main(void) {

@@ -53,12 +53,17 @@ extern "C" {
     X(STORE_DAMAGED, -22, "no saved record is whole: factory weights")                                                 \
     X(STORE_MODEL, -23, "what is saved belongs to another model")                                                      \
     X(NO_STORE, -24, "this device has no store")                                                                       \
-    X(REQUEST, -25, "unknown request")                                                                                 \
+    X(REQUEST, -25, "unknown request, or one that this device does not offer")                                         \
     X(ARGUMENT, -26, "request is of the wrong length, or an argument is out of range")                                 \
     X(SESSION, -27, "the device was restarted, or somebody else has begun a session")                                  \
     X(STEP, -28, "the device has done another number of steps")                                                        \
     X(ROOM, -29, "memory for samples is too small")                                                                    \
-    X(SPARE, -30, "no spare class is left")
+    X(SPARE, -30, "no spare class is left")                                                                            \
+    X(GOLD, -31, "image holds no golden output: export it again")                                                      \
+    X(SELFTEST, -32, "self-test failed: an output is not the golden one")                                              \
+    X(SLOT, -33, "image is too large for a slot of this device")                                                       \
+    X(PUSH, -34, "part of an image out of turn: begin the push again")                                                 \
+    X(SIGNATURE, -35, "signature of the image is not accepted")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -97,7 +102,8 @@ struct sdfa {
     uint16_t frozen;     /* bit l: trainable layer l does not learn; set with sdfa_freeze */
     struct sdfa_stats stats;
     /* private */
-    uint16_t ready; /* a run has been done that no step has used */
+    uint16_t ready;   /* a run has been done that no step has used */
+    uint16_t changed; /* how often something else than a step wrote the weights, modulo 2^16 */
     const void *image;
     const uint8_t *data;
     const uint8_t *ops;

@@ -24,6 +24,7 @@
 #define SDFA_TAG_TAIL        SDFA_TAG('T', 'A', 'I', 'L')
 #define SDFA_TAG_LEARNING    SDFA_TAG('L', 'E', 'R', 'N')
 #define SDFA_TAG_LEARNED     SDFA_TAG('L', 'R', 'N', 'D')
+#define SDFA_TAG_GOLD        SDFA_TAG('G', 'O', 'L', 'D')
 
 enum sdfa_kind {
     SDFA_DENSE = 1,
@@ -174,6 +175,10 @@ struct SDFA_ALIAS sdfa_learned {
     uint16_t tau_q15, reserved;
 };
 
+struct SDFA_ALIAS sdfa_gold {
+    uint32_t seed, crc;
+};
+
 /* Fails to compile when a record is not as long as the specification says. */
 #define SDFA_ASSERT_SIZE(name, len) typedef char sdfa_assert_##name[sizeof(struct name) == (len) ? 1 : -1]
 SDFA_ASSERT_SIZE(sdfa_header, 64);
@@ -194,5 +199,6 @@ SDFA_ASSERT_SIZE(sdfa_learning, 40);
 SDFA_ASSERT_SIZE(sdfa_layer, 36);
 SDFA_ASSERT_SIZE(sdfa_ratio, 4);
 SDFA_ASSERT_SIZE(sdfa_learned, 16);
+SDFA_ASSERT_SIZE(sdfa_gold, 8);
 
 #endif

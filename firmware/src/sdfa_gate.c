@@ -54,6 +54,20 @@ static enum sdfa_verdict compare(const struct sdfa_score *now, const struct sdfa
     return now->loss > before->loss ? SDFA_GATE_MORE_LOSS : SDFA_GATE_AS_GOOD;
 }
 
+static void go_back(const struct sdfa_gate *g, struct sdfa *s) {
+    memcpy(s->tail_ram, g->copy, s->tail_len);
+    sdfa_tail_changed(s);
+}
+
+int sdfa_gate_back(const struct sdfa_gate *g, struct sdfa *s) {
+    if (!g->marked.n)
+        return SDFA_ERR_ORDER;
+    if (!g->copy)
+        return SDFA_ERR_TAIL;
+    go_back(g, s);
+    return SDFA_ERR_OK;
+}
+
 int sdfa_gate_judge(struct sdfa_gate *g, struct sdfa *s) {
     enum sdfa_verdict verdict;
     if (!g->marked.n || g->marked.n != g->samples.n)
@@ -62,9 +76,7 @@ int sdfa_gate_judge(struct sdfa_gate *g, struct sdfa *s) {
     verdict = compare(&g->judged, &g->marked);
     if (verdict < SDFA_GATE_MORE_WRONG)
         mark(g, s, &g->judged);
-    else if (g->copy) {
-        memcpy(s->tail_ram, g->copy, s->tail_len);
-        sdfa_tail_changed(s);
-    }
+    else if (g->copy)
+        go_back(g, s);
     return (int)verdict;
 }

@@ -65,6 +65,10 @@ int sdfa_gate_mark(struct sdfa_gate *g, struct sdfa *s);
  * Returns an enum sdfa_verdict. Error: ORDER (there is no mark). */
 int sdfa_gate_judge(struct sdfa_gate *g, struct sdfa *s);
 
+/* The weights of the mark, without a comparison; learn needs another run.
+ * Errors: ORDER (there is no mark), TAIL (the gate has no copy). */
+int sdfa_gate_back(const struct sdfa_gate *g, struct sdfa *s);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,19 +1,20 @@
-/* The device link: one request at a time (SPEC.md 6.2). What the requests do: sdfa_requests.c. */
+/* The device link: one request at a time (SPEC.md 6.2). What the requests do: sdfa_requests*.c. */
 #include "sdfa_requests.h"
 
-#include <string.h>
+static const struct sdfa_link_entry *find_in(const struct sdfa_link_part *part, uint32_t request) {
+    for (uint32_t i = 0; i < part->entry_n; i++)
+        if (part->entry[i].request == request)
+            return &part->entry[i];
+    return NULL;
+}
 
-static const struct {
-    uint8_t slow, least, most; /* bytes of arguments */
-    int (*run)(struct sdfa_link *l, struct sdfa_exchange *x);
-} requests[] = {
-#define SDFA_X(name, value, slow, least, most) [value] = {slow, least, most, sdfa_request_##name},
-    SDFA_REQUESTS(SDFA_X)
-#undef SDFA_X
-};
-
-static int known(uint32_t request) {
-    return request < sizeof requests / sizeof *requests && requests[request].run;
+const struct sdfa_link_entry *sdfa_link_find(const struct sdfa_link *l, uint32_t request) {
+    for (uint32_t i = 0; i < l->part_n; i++) {
+        const struct sdfa_link_entry *e = find_in(l->parts[i], request);
+        if (e)
+            return e;
+    }
+    return find_in(&sdfa_link_base, request);
 }
 
 /* The reply that stands in l->reply, coded. */
@@ -28,15 +29,31 @@ static void head(uint8_t *reply, const uint8_t *body, int status) {
     reply[5] = (uint8_t)((uint32_t)status >> 8);
 }
 
+/* A request of another session than the one that was begun last: a device that was restarted has none. */
+static int of_session(const struct sdfa_link *l, struct sdfa_exchange *x) {
+    int same = l->session && sdfa_get_u32(x->in) == l->session;
+    if (!same)
+        sdfa_put_u32(x, l->net->stats.steps);
+    x->in += 4;
+    x->in_len -= 4;
+    return same;
+}
+
+static int answer(struct sdfa_link *l, uint32_t request, struct sdfa_exchange *x) {
+    const struct sdfa_link_entry *e = sdfa_link_find(l, request);
+    if (!e)
+        return SDFA_ERR_REQUEST;
+    if (x->in_len < e->least || x->in_len > e->most)
+        return SDFA_ERR_ARGUMENT;
+    if (request != SDFA_REQUEST_HELLO && !of_session(l, x))
+        return SDFA_ERR_SESSION;
+    return e->run(l, x);
+}
+
 static uint32_t execute(struct sdfa_link *l, uint32_t len) {
     const uint8_t *body = l->in.body;
-    uint32_t request = body[1], n = len - SDFA_REQUEST_HEAD;
-    struct sdfa_exchange x = {body + SDFA_REQUEST_HEAD, n, l->reply + SDFA_REPLY_HEAD, 0};
-    int status = SDFA_ERR_REQUEST;
-    if (known(request))
-        status = n < requests[request].least || n > requests[request].most ? SDFA_ERR_ARGUMENT
-                                                                           : requests[request].run(l, &x);
-    head(l->reply, body, status);
+    struct sdfa_exchange x = {body + SDFA_REQUEST_HEAD, len - SDFA_REQUEST_HEAD, l->reply + SDFA_REPLY_HEAD, 0};
+    head(l->reply, body, answer(l, body[1], &x));
     l->reply_len = (uint8_t)(SDFA_REPLY_HEAD + x.out_len);
     return send(l);
 }
@@ -49,13 +66,15 @@ static uint32_t busy(struct sdfa_link *l) {
 
 uint32_t sdfa_link_take(struct sdfa_link *l, uint8_t byte) {
     uint32_t len = sdfa_frame_take(&l->in, byte), crc;
+    const struct sdfa_link_entry *e;
     if (len < SDFA_REQUEST_HEAD || l->in.body[0] != SDFA_LINK_REQUEST)
         return 0;
     crc = sdfa_crc32(0, l->in.body, len);
     if (l->reply_len && crc == l->request_crc)
         return send(l);
     l->request_crc = crc;
-    if (!known(l->in.body[1]) || !requests[l->in.body[1]].slow)
+    e = sdfa_link_find(l, l->in.body[1]);
+    if (!e || !e->slow)
         return execute(l, len);
     l->reply_len = 0;
     l->len = (uint16_t)len;

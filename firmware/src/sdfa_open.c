@@ -72,7 +72,7 @@ static int find_sections(struct sections *t, const struct sdfa_header *h) {
 static void clear(struct sdfa *s) {
     struct sdfa_stats *n = &s->stats;
     s->class_n = s->rate_q24 = s->random = 0;
-    s->tau_q15 = s->ready = 0;
+    s->tau_q15 = s->ready = s->changed = 0;
     n->loss = n->weights_nonzero = n->weights_updated = n->moved = 0;
     n->steps = n->correct = n->saturated_weights = n->saturated_activations = n->saturated_logits = 0;
 }

@@ -12,20 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_ram, care_report
-from sdfa.data import Samples, load_samples
+from sdfa.data import Samples, check_samples, load_samples
 from sdfa.device import Classify, Device, HoldOut, Learn, LearnTarget, Remember, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
 from sdfa.image import learned_section, pack_image, rate_q24, tau_q15
 from sdfa.image_reader import Image, read_image, sections_of
 from sdfa.packing import repack
-from sdfa.records import HEADER, LOSSES
+from sdfa.records import FEEDBACKS, KEPT_HEADER, LOSSES
 from sdfa.spare import open_classes
 from sdfa.targets import Target
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
-
-KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "kernels")
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Outcome:
 
     image: the learned image. stats, random: at the end. ram: as of Session.ram. ties: samples whose largest int8
     output occurs more than once. care, judgements: what looking after it did. old_scores: on the old samples, before
-    and after, empty without them.
+    and after, empty without them. ends: the evaluation samples' classes before and after; empty for a regression.
     """
 
     scores: tuple[float, ...]
@@ -62,6 +60,7 @@ class Outcome:
     care: CareState | None = None
     judgements: tuple[Judgement, ...] = ()
     old_scores: tuple[float, ...] = ()
+    ends: tuple[npt.NDArray[np.uint16], ...] = ()
 
 
 def input_shape(image: Image) -> tuple[int, ...]:
@@ -120,12 +119,22 @@ def tail_weight_count(image: Image) -> int:
 
 def samples_of(image: Image, path: Path, added: int = 0) -> Samples:
     """A user's .npz file, checked to be what this image learns from. added: classes that are still to be opened."""
+    return load_samples(path, **_wanted(image, added))
+
+
+def samples_from(image: Image, x: npt.NDArray[Any], y: npt.NDArray[Any], added: int = 0) -> Samples:
+    """The same of arrays."""
+    return check_samples("samples", np.asarray(x), np.asarray(y), **_wanted(image, added))
+
+
+def _wanted(image: Image, added: int) -> dict[str, Any]:
+    """What samples must be like."""
     labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
     outputs = class_count(image)
     classes = open_classes(image) + added
     if classes > outputs:
         raise SdfaError(f"--add-class {added}: the image has {outputs - open_classes(image)} spare classes left")
-    return load_samples(path, input_shape=input_shape(image), classes=classes if labels else None, outputs=outputs)
+    return {"input_shape": input_shape(image), "classes": classes if labels else None, "outputs": outputs}
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
@@ -271,10 +280,11 @@ def adapt(
     steps = state.stats.steps + (int(image.learned["steps"]) if image.learned is not None else 0)
     learned = learned_image(data, session.tail, steps, state.random, state.rate_q24, state.tau_q15)
     scores, old_scores = _scores(image, session, judge, old)
+    ends = (session.classes[0], session.classes[-2 if old else -1]) if session.classes else ()
     return Outcome(
         tuple(scores), state.stats, state.random, session.tail, learned, _with_care(session, image, settings.care),
         state.stats.steps * tail_weight_count(image), count_ties(session.outputs[-1]),
-        session.cared[0] if session.cared else None, session.judgements, tuple(old_scores),
+        session.cared[0] if session.cared else None, session.judgements, tuple(old_scores), ends,
     )  # fmt: skip
 
 
@@ -301,6 +311,7 @@ def report(outcome: Outcome, image: Image, settings: Settings, evaluated_on: str
     return {
         f"{name}_before": outcome.scores[0], f"{name}_after": outcome.scores[-1], "curve": list(outcome.scores),
         "evaluated_on": evaluated_on, "epochs": settings.epochs, "seed": settings.seed, "steps": stats.steps,
+        "settings": described(image, settings),
         "weights_updated": stats.weights_updated, "weights_nonzero": stats.weights_nonzero,
         "weights_total": outcome.weights_total, "output_ties": outcome.ties,
         "saturations": {
@@ -310,6 +321,19 @@ def report(outcome: Outcome, image: Image, settings: Settings, evaluated_on: str
         "stats": asdict(stats), "random": outcome.random, "model_id": image.model_id.hex(),
         "ram": outcome.ram, "care": care_report(settings.care, outcome.care, outcome.judgements),
     } | _forgetting(outcome, name)  # fmt: skip
+
+
+def described(image: Image, settings: Settings) -> dict[str, Any]:
+    """What learning began with, in real units."""
+    g = image.learned if image.learned is not None else image.learning
+    assert g is not None
+    return {
+        "epochs": settings.epochs, "seed": settings.seed,
+        "learning_rate": int(g["rate_q24"]) / 2**24 if settings.rate is None else settings.rate,
+        "error_threshold": int(g["tau_q15"]) / 2**15 if settings.tau is None else settings.tau,
+        "feedback": FEEDBACKS[int(image.learning["feedback"])] if image.learning is not None else None,
+        "loss": loss_of(image),
+    }  # fmt: skip
 
 
 def _forgetting(outcome: Outcome, name: str) -> dict[str, Any]:
@@ -331,6 +355,3 @@ def mean_loss(image: Image, stats: Stats) -> float:
 def concatenate(parts: Sequence[Samples]) -> Samples:
     """Several sets as one."""
     return Samples(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
-
-
-assert set(KEPT_HEADER) <= set(HEADER.names or ())

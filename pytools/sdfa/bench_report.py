@@ -71,3 +71,12 @@ def _memory(result: dict[str, Any]) -> Table:
         if length:
             table.add_row(kind, _number(length), what)
     return table
+
+
+def show_times(result: dict[str, Any], console: Console) -> None:
+    """What a real board's clock says."""
+    table = Table("microseconds", "mean", "min", "max")
+    for what, found in result["microseconds"].items():
+        table.add_row(what, *(f"{found[key]:,}" for key in ("mean", "min", "max")))
+    console.print(f"{result['board']}: {result['samples']} samples")
+    console.print(table)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sdfa.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, tail_weight_count
 from sdfa.data import Samples
 from sdfa.device import Device, Learn, LearnTarget, Run, Session, Set
+from sdfa.differences import confusions, layer_differences, running_accuracy
 from sdfa.graph import Int8Array
 from sdfa.image_reader import Image, read_image
 from sdfa.reference import FloatTail, features
@@ -39,15 +40,15 @@ def check(target: Target, data: bytes, samples: Samples | None, steps: int = 100
     Returns the JSON of `pytools check`; mismatching_bytes must be 0. The float reference is a comparison, not a test.
     """
     image = read_image(data)
-    samples = samples or made_up_samples(image, steps, np.random.default_rng(seed))
+    given, samples = samples, samples or made_up_samples(image, steps, np.random.default_rng(seed))
     x = quantize_input(image, samples.x)
-    result: dict[str, Any] = {"target": target.name, "model_id": image.model_id.hex(), "steps": 0}
+    result: dict[str, Any] = {"target": target.name, "model_id": image.model_id.hex(), "steps": 0, "seed": seed}
     if image.learning is None:
         session = Device(target, data).session([Run(x)])
         result["inference"] = _compare_outputs(session.outputs[0], run(image, None, x).output)
         result["ram"] = session.ram()
     else:
-        result |= _check_learning(target, data, image, x, samples, steps, seed)
+        result |= _check_learning(target, data, image, x, samples, steps, seed, is_real=given is not None)
     parts = [result["inference"], *([result["learning"]] if "learning" in result else [])]
     result["mismatching_bytes"] = sum(part["mismatching_bytes"] for part in parts)
     return result
@@ -58,6 +59,7 @@ def _compare_outputs(device: Int8Array, twin: Int8Array) -> dict[str, Any]:
     return {
         "samples": len(device), "bytes": int(device.size), "mismatching_bytes": len(bad),
         "first": [int(i) for i in bad[0]] if len(bad) else None,
+        "by_output": [int(n) for n in np.sum(device != twin, axis=0)],
     }  # fmt: skip
 
 
@@ -67,21 +69,29 @@ def _learn_order(n: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _check_learning(
-    target: Target, data: bytes, image: Image, x: Int8Array, samples: Samples, steps: int, seed: int
+    target: Target, data: bytes, image: Image, x: Int8Array, samples: Samples, steps: int, seed: int, *, is_real: bool
 ) -> dict[str, Any]:
+    """is_real: the samples are the user's, so that what is right and wrong means something."""
     order = _learn_order(len(x), steps, seed)
     stage = learn_stage(image, x[order], samples.y[order])
     session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
     twin = Twin(image)
-    before = twin.run(x).output
+    before = twin.run(x)
     twin.stats.steps = 0  # a device counts from the moment when it opens the image
     twin.random = seed & 0x7FFFFFFF
     teach(twin, stage)
-    outputs = np.concatenate(session.outputs)
-    return {
+    after, outputs = twin.run(x), np.concatenate(session.outputs)
+    told: dict[str, Any] = {}
+    if is_real and isinstance(stage, Learn):
+        ends = twin.classes_of(before), twin.classes_of(after)
+        told = {
+            "curve": running_accuracy(stage.y, session.guesses[0]),
+            "confusion": confusions(image, samples.y, *ends),
+        }
+    return told | {
         "steps": len(order),
         "ram": session.ram(),
-        "inference": _compare_outputs(outputs, np.concatenate([before, twin.run(x).output])),
+        "inference": _compare_outputs(outputs, np.concatenate([before.output, after.output])),
         "learning": _compare_state(session, twin),
         "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),
     }
@@ -110,6 +120,8 @@ def _compare_state(session: Session, twin: Twin) -> dict[str, Any]:
         "mismatching_bytes": int(np.sum(device != expected)) + 4 * (generator[0] != generator[1]) + 8 * len(counters),
         "different_counters": counters,
         "generator_equal": generator[0] == generator[1],
+        "layers": layer_differences(twin.image, session.tail, twin.tail_bytes()),
+        "moved": layer_differences(twin.image, session.tail, twin.image.present_tail),
         "weights_moved": int(np.sum(device != np.frombuffer(twin.image.present_tail, np.uint8))),
     }
 

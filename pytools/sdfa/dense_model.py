@@ -193,7 +193,7 @@ def _weight_scale(w: FloatArray, scaling: Scaling) -> npt.NDArray[np.float32]:
     return (scaling.headroom * top / 127).astype(np.float32)
 
 
-def _quantized(w: FloatArray, b: FloatArray, a_scale: float, scaling: Scaling) -> tuple[Any, Any, Any]:
+def quantized_rows(w: FloatArray, b: FloatArray, a_scale: float, scaling: Scaling) -> tuple[Any, Any, Any]:
     """(scale float32 (out,) or (1,), weights int8 (out, in), bias int32 (out,))."""
     scale = _weight_scale(w, scaling)
     weights = np.clip(np.rint(w / scale[:, None].astype(np.float64)), -127, 127).astype(np.int8)
@@ -260,7 +260,7 @@ def _write(net: DenseNet, shape: tuple[int, ...], ranges: Sequence[Range], scali
     first = at = file.tensor("input", (1, *shape), "int8", ranges[0].scale, ranges[0].zero_point)
     for i, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
         a, out, last = ranges[i], ranges[i + 1], i == len(net.weights) - 1
-        scale, weights, bias = _quantized(np.asarray(w, np.float64), np.asarray(b, np.float64), a.scale, scaling)
+        scale, weights, bias = quantized_rows(np.asarray(w, np.float64), np.asarray(b, np.float64), a.scale, scaling)
         inputs = [
             at,
             file.tensor(f"dense{i}/weights", w.shape, "int8", scale, 0, weights),

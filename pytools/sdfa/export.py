@@ -18,6 +18,7 @@ from sdfa.export_report import make_report
 from sdfa.feedback import Table, jacobians, make_tables, products
 from sdfa.files import check_folder, write_whole
 from sdfa.fold import fold_shapes
+from sdfa.gold import ADDED_LEN, with_gold
 from sdfa.graph import FloatArray, Graph, Int8Array
 from sdfa.image import Learning, build_image, memory_blocks
 from sdfa.image_reader import Image, read_image, sections_of
@@ -100,6 +101,12 @@ class Options:
             raise SdfaError("--calib has no use with --jacobian product: leave one of them away")
 
 
+def averages(options: Options) -> bool:
+    """Whether these options, filled, make use of calibration inputs."""
+    feedback = options.feedback or DEFAULT_FEEDBACK
+    return options.train_last != 0 and feedback in _USES["calib"] and options.jacobian != "product"
+
+
 _SAID = {
     "train_last": "train_last", "feedback": "feedback", "connections": "connections",
     "centred": "centred", "rank": "rank", "jacobian": "jacobian", "seed": "seed",
@@ -117,20 +124,32 @@ _USES = {
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """The result: the image's bytes, the same parsed, C source, report (JSON-able)."""
+    """The result: the image's bytes, the same parsed, C source, report (JSON-able).
+
+    tflite: the model file, where it was made on the way; learned weights can be merged into it.
+    """
 
     name: str
     data: bytes
     image: Image
     csource: CSource
     report: dict[str, Any]
+    tflite: bytes | None = None
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write NAME.sdfa .c .h .json, and NAME.tflite where it was made; returns their paths. As write_files."""
+        return write_files(self, Path(folder))
 
 
 def export_file(path: Path, name: str | None, options: Options, said: ModelSettings | None = None) -> Export:
     """Export a .tflite file. said: its model.toml. Raises SdfaError, also when a budget is exceeded."""
     graph, _ = read_model(path)
-    said = said or ModelSettings()
-    chosen = c_name((said.name or path.stem) if name is None else name)
+    return export_within(graph, name, options, said or ModelSettings())
+
+
+def export_within(graph: Graph, name: str | None, options: Options, said: ModelSettings) -> Export:
+    """Export a loaded model, with what its settings say where the options say nothing, within their budgets."""
+    chosen = c_name((said.name or graph.name) if name is None else name)
     if name not in (None, chosen):  # the files must have the name that was asked for
         raise SdfaError(f"--name {name!r} is no C name: give {chosen}")
     result = export_graph(graph, chosen, options.filled(said))
@@ -141,7 +160,7 @@ def export_file(path: Path, name: str | None, options: Options, said: ModelSetti
 
 _PARTS = {
     b"TENS": "tensors", b"OPS ": "operations", b"DATA": "constants and tables", b"TAIL": "factory weights that learn",
-    b"LERN": "learning", b"META": "names and scales for tools",
+    b"LERN": "learning", b"GOLD": "golden output", b"META": "names and scales for tools",
 }  # fmt: skip
 
 
@@ -164,6 +183,7 @@ def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = Fal
     meta = make_meta(folded, qgraph, learning, name, options)
     left_out = channels_left_out(qgraph, small)
     plan, data = _planned(small, learning, meta | ({"left_out": left_out} if any(left_out) else {}))
+    data = with_gold(data)
     image = read_image(data, name)
     if image.learning is not None:
         rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
@@ -319,7 +339,7 @@ def _left_out_report(
     return {
         "channels": channels,
         "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
-        "flash": len(data) - report["flash"]["image"],
+        "flash": len(data) + ADDED_LEN - report["flash"]["image"],
         "arena": plan.arena_len - report["ram"]["arena"],
     }
 
@@ -332,7 +352,8 @@ def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None =
     texts = {
         ".c": export.csource.source, ".h": export.csource.header, ".json": json.dumps(export.report, indent=1) + "\n",
     }  # fmt: skip
-    contents = {".sdfa": export.data} | {ext: text.encode() for ext, text in texts.items()} | dict(more or {})
+    made = {} if export.tflite is None else {".tflite": export.tflite}
+    contents = {".sdfa": export.data} | {ext: text.encode() for ext, text in texts.items()} | made | dict(more or {})
     files = {f"{export.name}{ext}": data for ext, data in contents.items()}
     check_folder(folder)
     others = (

@@ -22,9 +22,9 @@ from sdfa.image_checks import (
     check_tensors,
     need,
 )
-from sdfa.records import HEADER, KINDS, LAYER, LEARNED, LEARNING, MAGIC, OP, SECTION, TENSOR, VERSION
+from sdfa.records import GOLD, HEADER, KINDS, LAYER, LEARNED, LEARNING, MAGIC, OP, SECTION, TENSOR, VERSION
 
-_KNOWN = ("TENS", "OPS ", "DATA", "TAIL", "LERN", "LRND", "META")
+_KNOWN = ("TENS", "OPS ", "DATA", "TAIL", "LERN", "LRND", "GOLD", "META")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,9 @@ class Image:
     data: the section `DATA`. tail: factory values of the trainable tail, tail_len bytes; empty if nothing
     learns.
     learning: one record LEARNING or None; layers: LAYER[layer_n], first to last.
+    gold: one record GOLD or None.
     learned: one record LEARNED and learned_tail: tail_len bytes, both None without the section `LRND`.
-    meta: the section `META`, empty without it.
+    meta: the section `META`, empty without it. raw: the bytes that were read.
     """
 
     header: np.void
@@ -51,7 +52,9 @@ class Image:
     layers: Records
     learned: np.void | None
     learned_tail: bytes | None
+    gold: np.void | None
     meta: dict[str, Any]
+    raw: bytes
 
     @property
     def present_tail(self) -> bytes:
@@ -80,10 +83,10 @@ def read_image(data: bytes, name: str = "model.sdfa") -> Image:
 
 
 def model_id(sections: list[tuple[bytes, bytes]]) -> bytes:
-    """The first 8 bytes of SHA-256 over (tag, payload) of every section but `LRND` (1.8)."""
+    """The first 8 bytes of SHA-256 over (tag, payload) of every section but `LRND` and `GOLD` (1.8)."""
     digest = hashlib.sha256()
     for tag, payload in sections:
-        if tag != b"LRND":
+        if tag not in (b"LRND", b"GOLD"):
             digest.update(tag + len(payload).to_bytes(4, "little") + payload)
     return digest.digest()[:8]
 
@@ -120,7 +123,7 @@ def _read(data: bytes, name: str) -> Image:
     tail = sections["TAIL"] if tail_len else b""
     return Image(
         header, bytes(header["model_id"]), tensors, ops, op_off, sections["DATA"],
-        tail, learning, layers, learned, learned_tail, _meta(sections.get("META")),
+        tail, learning, layers, learned, learned_tail, _gold(sections.get("GOLD")), _meta(sections.get("META")), data,
     )  # fmt: skip
 
 
@@ -198,6 +201,11 @@ def _learned(tail_len: int, sections: dict[str, bytes]) -> tuple[np.void | None,
     payload = sections["LRND"]
     need(tail_len and len(payload) == LEARNED.itemsize + tail_len, "section 'LRND' has the wrong length")
     return np.frombuffer(payload, LEARNED, 1)[0], payload[LEARNED.itemsize :]
+
+
+def _gold(payload: bytes | None) -> np.void | None:
+    need(payload is None or len(payload) == GOLD.itemsize, "section 'GOLD' has the wrong length")
+    return None if payload is None else np.frombuffer(payload, GOLD, 1)[0]
 
 
 def _meta(payload: bytes | None) -> dict[str, Any]:

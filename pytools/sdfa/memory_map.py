@@ -42,6 +42,13 @@ def label(block: Block) -> str:
     return _LABELS.get(kind, number)
 
 
+def last_seen(m: MemoryMap, block: Block) -> int:
+    """The last step in which nothing else has taken the block's place."""
+    later = [b for b in m.blocks if b.first == block.last and m.offsets[b.name] == m.offsets[block.name]]
+    taken = any(b is not block and b.first > block.first for b in later)
+    return min(block.last, len(m.steps) - 1) - (1 if taken else 0)
+
+
 def memory_map(image: Image) -> MemoryMap:
     """The map of an image. What lives when follows from its operations."""
     uses, kept, names = _uses(image)

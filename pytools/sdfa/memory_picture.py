@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from sdfa.memory_map import MemoryMap, label, shades
+from sdfa.memory_map import MemoryMap, label, last_seen, shades
 from sdfa.plan import Block, align
 from sdfa.plots import need_matplotlib
 
@@ -45,20 +45,13 @@ def _draw_block(axes: Any, m: MemoryMap, block: Block, shade: int) -> None:
 
     name, off = label(block), m.offsets[block.name]
     colour = _OTHERS[name][0] if name in _OTHERS else _TENSORS[shade]
-    steps = _last_seen(m, block) - block.first + 1
+    steps = last_seen(m, block) - block.first + 1
     box = Rectangle((block.first, off), steps, align(block.len), facecolor=colour, edgecolor="white", linewidth=1.0)
     axes.add_patch(box)
     if align(block.len) >= _LINE * m.arena_len:
         where = (block.first + steps / 2, off + align(block.len) / 2)
         text = axes.text(*where, _text(m, block, steps), ha="center", va="center", fontsize=7.5, linespacing=0.95)
         text.set(zorder=6, path_effects=[withStroke(linewidth=2.5, foreground=colour)])  # readable on the frame
-
-
-def _last_seen(m: MemoryMap, block: Block) -> int:
-    """The last step in which nothing else has taken the block's place."""
-    later = [b for b in m.blocks if b.first == block.last and m.offsets[b.name] == m.offsets[block.name]]
-    taken = any(b is not block and b.first > block.first for b in later)
-    return min(block.last, len(m.steps) - 1) - (1 if taken else 0)
 
 
 def _text(m: MemoryMap, block: Block, steps: int) -> str:

@@ -82,7 +82,11 @@ LAYER = np.dtype(
     ]
 )  # fmt: skip
 RATIO = np.dtype([("mant", "<u2"), ("exp", "<i2")])
+GOLD = np.dtype([("seed", "<u4"), ("crc", "<u4")])
 LEARNED = np.dtype([("steps", "<u4"), ("random", "<u4"), ("rate_q24", "<u4"), ("tau_q15", "<u2"), ("reserved", "<u2")])
+
+KEPT_HEADER = ("arena_len", "tail_len", "op_n", "tensor_n", "input", "output", "kernels")
+"""Fields of the header that do not follow from the sections."""
 
 STATE_LEN = 152
 """sizeof(struct sdfa) on a 32-bit core; a test compiles it."""

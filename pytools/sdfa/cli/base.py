@@ -27,7 +27,7 @@ SEED_MAX, EPOCHS_MAX, STEPS_MAX = 2**31 - 1, 10_000, 1_000_000
 
 ImageArg = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")]
 TargetOpt = Annotated[
-    str, typer.Option(metavar="TARGET", help="Where to run: host, qemu:mps2-an386, qemu:microbit and others.")
+    str, typer.Option(metavar="TARGET", help="Where to run: host, qemu:mps2-an386, serial:/dev/ttyACM0 and others.")
 ]
 SeedOpt = Annotated[
     int, typer.Option(metavar="N", help="Seed of the order of samples and of the rounding.", min=0, max=SEED_MAX)
@@ -40,6 +40,14 @@ CentredOpt = Annotated[
 ]
 RankOpt = Annotated[
     int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
+]
+HeadroomOpt = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Keras models: range of what will learn, times what it is now (default 1.25)."),
+]
+HtmlOpt = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write one HTML page: curve, confusion, differences, memory map."),
 ]
 JsonOpt = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON ('-': to stdout).")

@@ -14,6 +14,7 @@ from rich.table import Table
 from sdfa.cli.base import (
     EPOCHS_MAX,
     STEPS_MAX,
+    HtmlOpt,
     ImageArg,
     JsonOpt,
     SeedOpt,
@@ -28,7 +29,8 @@ from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
 
 
-def _load_array(path: Path) -> npt.NDArray[Any]:
+def load_array(path: Path) -> npt.NDArray[Any]:
+    """The array of a .npy file."""
     try:
         array = np.load(io.BytesIO(read_bytes(path, "inputs saved with numpy.save")), allow_pickle=False)
     except (ValueError, EOFError, MemoryError, SyntaxError):
@@ -58,7 +60,7 @@ def run(
     machine = find_target(target)
     check_outputs([out], [image, inputs], json_to)
     data, parsed = load_image(image)
-    x = quantize_input(parsed, check_inputs(inputs, _load_array(inputs), input_shape(parsed)))
+    x = quantize_input(parsed, check_inputs(inputs, load_array(inputs), input_shape(parsed)))
     with progress.status(f"running {len(x)} samples on {target}"):
         y = Device(machine, data).run(x)
     y = y.reshape(len(y), *output_shape(parsed))
@@ -119,22 +121,28 @@ def learn(
     add_class: Annotated[
         int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
     ] = 0,
+    html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Let an image learn on a target; save the learned image and a report.
 
-    Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa[/cyan]
+    Example: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --epochs 5 -o learned.sdfa
+    --html report.html[/cyan]
 
-    Without forgetting: [cyan]pytools learn digits.sdfa --data new.npz --replay 50 --replay-policy balanced
-    --replay-data old.npz --old-data old_test.npz --hold-out 20 --guard halve -o learned.sdfa[/cyan]
+    Example without forgetting: [cyan]pytools learn build/digits/digits.sdfa --data new.npz --replay 50
+    --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
+    --guard halve -o learned.sdfa[/cyan]
     """
     from sdfa.adapt import Settings, adapt, report, samples_of
     from sdfa.care import Care, layer_numbers
+    from sdfa.differences import learned_where
+    from sdfa.page.learning import learn_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([out], [data, eval_data, old_data, replay_data], json_to)  # the image itself may go on learning
-    check_outputs([], [image], json_to)
+    pages = [html_to] if html_to else []
+    check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
+    check_outputs(pages, [image], json_to)  # the image itself may go on learning
     raw, parsed = load_image(image)
     samples, judge, old, memories = (
         samples_of(parsed, path, add_class) if path else None for path in (data, eval_data, old_data, replay_data)
@@ -148,7 +156,11 @@ def learn(
     with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
-    result = report(outcome, parsed, settings, str(eval_data or data))
+    result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
+    result |= learned_where(parsed, outcome, judge or samples)
+    if html_to:
+        files = {"learned": data, "scored on": eval_data, "old samples": old_data, "ring began with": replay_data}
+        write_whole(html_to, learn_page(result, parsed, raw, image, files))
     emit(result, json_to, lambda: _show_learning(result, out))
 
 
@@ -183,6 +195,7 @@ def check(
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", help="Learning steps to compare.", min=1, max=STEPS_MAX)] = 1000,
     seed: SeedOpt = 1,
+    html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Compare a target with the integer twin, byte for byte, and with the float reference.
@@ -193,16 +206,19 @@ def check(
     """
     from sdfa.adapt import samples_of
     from sdfa.check import check as compare
+    from sdfa.page.learning import check_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
-    check_outputs([], [image, data], json_to)
+    check_outputs([html_to] if html_to else [], [image, data], json_to)
     raw, parsed = load_image(image)
     if data is not None and parsed.learning is None:
         raise SdfaError("nothing learns in this image, so labelled --data has no use here: leave it away")
     samples = samples_of(parsed, data) if data else None
     with progress.status(f"checking on {target}"):
         result = compare(machine, raw, samples, steps, seed)
+    if html_to:
+        write_whole(html_to, check_page(result, parsed, raw, image, {"samples": data}))
     emit(result, json_to, lambda: _show_check(result))
     _refuse_mismatch(result)
 
@@ -253,17 +269,28 @@ def bench(
 ) -> None:
     """Count what a model costs on an emulated board: instructions, by layer too, RAM, stack and flash.
 
+    On a real board, the time by its own clock: microseconds of an inference and of a learning step.
+
     Example: [cyan]pytools bench build/digits/digits.sdfa --target qemu:mps2-an386[/cyan]
+
+    Time: [cyan]pytools bench build/digits/digits.sdfa --target serial:/dev/ttyACM0[/cyan]
     """
     from sdfa.bench import bench as measure
     from sdfa.bench import load_any
-    from sdfa.bench_report import show_bench
-    from sdfa.targets import find_counting
+    from sdfa.bench_report import show_bench, show_times
+    from sdfa.targets import Qemu, find_counting, find_target
+    from sdfa.targets.serial import Serial
 
-    machine = find_counting(target)
+    machine = find_target(target) if target.startswith("serial:") else find_counting(target)
     check_outputs([], [image, data], json_to)
     raw, parsed = load_image(image)
     chosen = None if data is None else load_any(parsed, data)
+    if isinstance(machine, Serial):
+        with progress.status(f"measuring on {target}"):
+            times = machine.bench(parsed, chosen, samples)
+        emit(times, json_to, lambda: show_times(times, console))
+        return
+    assert isinstance(machine, Qemu)
     with progress.status(f"measuring on {target}"):
         result = measure(machine, raw, chosen, samples)
     emit(result, json_to, lambda: show_bench(result, console))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,6 +150,7 @@ def results(
     only: Annotated[str, typer.Option(metavar="A,B,...", help="Only these experiments; the page keeps the rest.")] = "",
     jobs: JobsOpt = 1,
     quick: QuickOpt = False,
+    json_to: JsonOpt = None,
 ) -> None:
     """Run every experiment of the results page and write the page.
 
@@ -156,19 +158,26 @@ def results(
     """
     from sdfa.experiment.collect import PARTS, chosen_runs, keep_parts, write_page
 
+    check_outputs([], [], json_to)
     check_folder(out)
     check_folder(work)
     out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {"ran": [], "skipped": {}}
+    say = progress.print if json_to else console.print
     for run in chosen_runs(only.split(",") if only else [], quick):
         if missing := run.missing():
-            console.print(f"{run.name}: skipped, there is no {missing}; its part of the page stays as it is")
+            say(f"{run.name}: skipped, there is no {missing}; its part of the page stays as it is")
+            found["skipped"][run.name] = f"there is no {missing}"
             continue
         progress.print(f"{run.name} ...")
         options = [*(["--quick"] if quick else []), *(["--jobs", str(jobs)] if run.command[0] in _PARALLEL else [])]
         folder = work / f"{run.name}{'-quick' if quick else ''}"
-        app(["experiment", *run.command, *options, "-o", str(folder)], standalone_mode=False)
+        with console.capture() if json_to else nullcontext():
+            app(["experiment", *run.command, *options, "-o", str(folder)], standalone_mode=False)
         keep_parts(folder, out / PARTS / run.name)
-    console.print(f"Wrote {write_page(out)}", soft_wrap=True)
+        found["ran"].append(run.name)
+    found["page"] = str(write_page(out))
+    emit(found, json_to, lambda: console.print(f"Wrote {found['page']}", soft_wrap=True))
 
 
 _PARALLEL = ("personalize", "paper", "scratch", "convs")

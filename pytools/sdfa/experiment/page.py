@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
-import html
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,10 @@ from typing import Any
 from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.personalize import Findings
 from sdfa.holdout import kept
+from sdfa.page.shell import document, table, text
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
 _SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
-_STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:70em;padding:0 1em}
-table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.25em .7em;text-align:right}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}"""
 HEADINGS = (
     "rule", "before", "after", "worst", "worst person", "minus float bp", "minus bp", "minus last", "forgotten",
     "people below start", "updates done", "chosen rate x epochs",
@@ -72,19 +68,12 @@ def _chosen(chosen: dict[str, Any]) -> str:
 
 def as_html(result: dict[str, Any], png: bytes) -> bytes:
     """Tables, the picture, and the whole result as JSON inside."""
-    title = html.escape(f"Personalization: {result['data']}, change {result['change']}")
     picture = f'<img alt="accuracy by rule" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-    tables = "".join(f"<h2>{k} samples per class</h2>{_table(rows_of(result, k))}" for k in result["k"])
-    raw = html.escape(json.dumps(result))
-    body = f"<h1>{title}</h1><p>{html.escape(about(result))}</p>{picture}{tables}<p>{html.escape(LEGEND)}</p>"
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>{body}'
-    return f"{page}<details><summary>all numbers (JSON)</summary><pre>{raw}</pre></details></html>\n".encode()
-
-
-def _table(rows: Iterable[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(h)}</th>" for h in HEADINGS)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    tables = [(f"{k} samples per class", table(HEADINGS, rows_of(result, k))) for k in result["k"]]
+    sections = [
+        ("Accuracy by rule", f"<p>{text(about(result))}</p>{picture}"), *tables, ("Words", f"<p>{text(LEGEND)}</p>"),
+    ]  # fmt: skip
+    return document(f"Personalization: {result['data']}, change {result['change']}", sections, result)
 
 
 def as_markdown(result: dict[str, Any]) -> bytes:

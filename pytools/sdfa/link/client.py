@@ -33,6 +33,7 @@ class LinkError(SdfaError):
     def __init__(self, request: str, status: int, data: bytes) -> None:
         super().__init__(f"the device refused {request}: {status_text(status)}")
         self.request, self.status, self.data = request, status, data
+        self.reason = status_text(status)
 
     def is_error(self, name: str) -> bool:
         """Whether it is this error of sdfa.h ("STEP")."""
@@ -44,11 +45,11 @@ class Link:
 
     timeout_s: how long a reply may take before the request is repeated. attempts: how often it is sent in all.
     busy_s: how long slow work may take once the device has said that it is busy. number: of the first request; let it
-    be another one for each program, so that replies to an older one are told apart.
+    be another one for each program, so that replies to an older one are told apart. repeats: requests sent again.
     """
 
     def __init__(
-        self, stream: Stream, *, number: int, timeout_s: float = 0.5, attempts: int = 10, busy_s: float = 10.0
+        self, stream: Stream, *, number: int, timeout_s: float = 0.5, attempts: int = 10, busy_s: float = 30.0
     ) -> None:
         self._stream, self._number = stream, number & 0xFFFF
         self._timeout_s, self._attempts, self._busy_s = timeout_s, attempts, busy_s
@@ -61,24 +62,28 @@ class Link:
         code = link_request(name)
         self._number = (self._number + 1) & 0xFFFF
         wire = encode(struct.pack("<BBH", REQUEST, code, self._number) + arguments)
-        for attempt in range(self._attempts):
+        attempt, patience = 0, time.monotonic()
+        while attempt < self._attempts or time.monotonic() < patience:
             self.repeats += attempt > 0
             # a zero ends what noise may have left in the device's receiver
             self._stream.write(b"\0" + wire if attempt or self._first else wire)
             self._first = False
+            attempt += 1
             for status, data in self._replies(code):
                 if status == BUSY:
+                    patience = time.monotonic() + self._busy_s
                     continue
                 if status:
                     raise LinkError(name, status, data)
                 return data
         raise SdfaError(
-            f"the device does not answer ({self._attempts} times {name}): is it flashed with the link, is the port "
-            "the right one, and does its speed agree?"
+            f"the device does not answer ({attempt} times {name}): is it flashed with the link, is the port "
+            "the right one and used by nobody else, and does its speed agree?"
         )
 
     def _replies(self, code: int) -> Iterator[tuple[int, bytes]]:
-        """Replies to the present request, until none comes for too long."""
+        """Replies to the present request, until none comes for too long; longer once the device is busy, because what
+        is sent meanwhile may fill its buffer."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             data = self._stream.read(max(deadline - time.monotonic(), 0.0))
@@ -89,7 +94,7 @@ class Link:
                 if (kind, request, number) != (REPLY, code, self._number):
                     continue
                 if status == BUSY:
-                    deadline = time.monotonic() + self._busy_s
+                    deadline = time.monotonic() + 4 * self._timeout_s
                 yield status, body[_REPLY_HEAD.size :]
             if not data:
                 return

@@ -11,7 +11,7 @@ from sdfa.quantize.ends import strip_ends
 from sdfa.quantize.layers import lower_conv, lower_dense
 from sdfa.quantize.lowering import Lowering, refuse
 from sdfa.quantize.moves import lower_alias, lower_concatenation
-from sdfa.quantize.pictures import MEAN_CELLS, lower_mean, lower_pad, lower_pool
+from sdfa.quantize.pictures import MEAN_CELLS, lower_mean, lower_pad, lower_pool, lower_reduce_max
 from sdfa.quantize.pointwise import SOFTMAX_MAX, lower_add, lower_mul, lower_softmax
 from sdfa.quantize.qgraph import Channels, QGraph, QOp, QTensor
 from sdfa.quantize.tables import lower_table
@@ -38,6 +38,7 @@ class Rule:
 
 _WINDOW = "fused NONE, RELU, RELU6, RELU_N1_TO_1; SAME and VALID; any strides"
 _PAIR = "two computed operands of one shape: no constant, no broadcasting; fused activations as CONV_2D"
+_WHOLE = "over height and width together, or over the steps of a signal"
 _NAME = "any that keeps the values in their order: a second name of the same bytes"
 _OWN_SCALE = "rescales to its own output scale"
 
@@ -53,7 +54,8 @@ RULES: dict[str, Rule] = {
     ),
     "AVERAGE_POOL_2D": Rule(lower_pool, ("avgpool",), f"{_WINDOW}; output scale is the input's"),
     "MAX_POOL_2D": Rule(lower_pool, ("maxpool",), f"{_WINDOW}; output scale is the input's"),
-    "MEAN": Rule(lower_mean, ("mean",), f"over height and width together; at most {MEAN_CELLS:,} cells"),
+    "MEAN": Rule(lower_mean, ("mean",), f"{_WHOLE}; at most {MEAN_CELLS:,} cells"),
+    "REDUCE_MAX": Rule(lower_reduce_max, ("maxpool",), f"{_WHOLE}; output scale is the input's"),
     "PAD": Rule(
         lower_pad,
         ("pad",),

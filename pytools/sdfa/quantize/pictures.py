@@ -49,18 +49,34 @@ def lower_pool(low: Lowering, op: Op) -> QOp:
 
 def lower_mean(low: Lowering, op: Op) -> QOp:
     """MEAN over height and width; the division by the number of cells goes into the multiplier."""
-    a, o, ta, to = low.ends(op)
-    picture(op, ta)
-    axes = low.integers(op, 1)
-    if {axis % 4 for axis in axes} != {1, 2} or not all(-4 <= axis < 4 for axis in axes):
-        raise refuse(op, f"mean over axes {axes}; only height and width together, [1, 2], are supported")
+    a, o, ta, to = _reduced(low, op)
     n = ta.h * ta.w
-    if to.len != ta.c or to.c != ta.c:
-        raise refuse(op, f"output of shape {to.shape} does not follow from {ta.shape}")
     if n > MEAN_CELLS:
         raise refuse(op, f"{n} cells; at most {MEAN_CELLS} are supported")
     mult, shift = mean_multiplier(ta.scale / to.scale, n)
     return QOp("mean", op.place, (a,), o, {"mult": mult, "shift": shift})
+
+
+def lower_reduce_max(low: Lowering, op: Op) -> QOp:
+    """REDUCE_MAX over height and width: a maximum pooling of one window."""
+    a, o, ta, to = _reduced(low, op)
+    same_quantization(op, ta, to)
+    window = {"kh": ta.h, "kw": ta.w, "stride_h": 1, "stride_w": 1, "pad_top": 0, "pad_left": 0}
+    return QOp("maxpool", op.place, (a,), o, window | {"act_min": -128, "act_max": 127})
+
+
+def _reduced(low: Lowering, op: Op) -> tuple[int, int, QTensor, QTensor]:
+    """Ends of a reduction to one value per channel, of a picture or of a signal (1, steps, channels)."""
+    a, o, ta, to = low.ends(op)
+    rank, axes = len(ta.shape), low.integers(op, 1)
+    if rank not in (3, 4) or ta.shape[0] != 1:
+        raise refuse(op, f"{ta.name!r} has shape {ta.shape}: (1, height, width, channels) or (1, steps, channels)")
+    wanted = list(range(1, rank - 1))
+    if sorted({axis % rank for axis in axes}) != wanted or not all(-rank <= axis < rank for axis in axes):
+        raise refuse(op, f"over axes {axes}; only height and width together, {wanted}, are supported")
+    if to.len != ta.c or to.c != ta.c:
+        raise refuse(op, f"output of shape {to.shape} does not follow from {ta.shape}")
+    return a, o, ta, to
 
 
 def mean_multiplier(real: float, n: int) -> tuple[int, int]:

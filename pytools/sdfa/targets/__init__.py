@@ -1,4 +1,4 @@
-"""Machines that run the C runtime: the host, emulated boards. See find_target."""
+"""Machines that run the C runtime: the host, emulated boards, boards behind a serial port. See find_target."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Host", "Qemu", "Reply", "Request", "Target", "find_counting", "find_
 
 
 def target_names() -> list[str]:
-    """All that find_target knows."""
-    return ["host", *(f"qemu:{name}" for name in sorted(MACHINES))]
+    """All that find_target knows; a serial target has its port in the place of URL."""
+    return ["host", *(f"qemu:{name}" for name in sorted(MACHINES)), "serial:URL"]
 
 
 def find_target(name: str, *, counting: bool = False) -> Target:
@@ -30,6 +30,10 @@ def find_target(name: str, *, counting: bool = False) -> Target:
         return Host(time_limit_s=_time_limit_s())
     if name.startswith("qemu:"):
         return Qemu(find_machine(name.removeprefix("qemu:")), _time_limit_s())
+    if name.startswith("serial:"):
+        from sdfa.targets.serial import Serial  # it needs sdfa.device, which needs this package
+
+        return Serial(name.removeprefix("serial:"))
     raise SdfaError(f"unknown target {name!r}; there is {', '.join(target_names())}")
 
 
@@ -37,7 +41,7 @@ def find_counting(name: str) -> Qemu:
     """An emulated board that answers Measure. SdfaError, listing all, for any other target."""
     machine = find_target(name)
     if not isinstance(machine, Qemu):
-        raise SdfaError(f"{name} cannot count instructions; there is {', '.join(target_names()[1:])}")
+        raise SdfaError(f"{name} cannot count instructions; there is {', '.join(target_names()[1:-1])}")
     return replace(machine, counting=True)
 
 

@@ -45,6 +45,11 @@ def request_code(name: str) -> int:
     return {entry.name: entry.value for entry in _app("APP_REQUESTS")}[name]
 
 
+def request_name(code: int) -> str:
+    """Name of a request of app.h."""
+    return {entry.value: entry.name for entry in _app("APP_REQUESTS")}[code]
+
+
 def error_value(name: str) -> int:
     """Value of an error of sdfa.h, by its name ("ARENA")."""
     return {entry.name: entry.value for entry in _runtime("SDFA_ERRORS")}[name]
@@ -52,8 +57,15 @@ def error_value(name: str) -> int:
 
 def link_request(name: str) -> int:
     """Code of a request of the device link, by its name ("HELLO")."""
+    return link_requests()[name]
+
+
+@functools.cache
+def link_requests() -> dict[str, int]:
+    """All requests of the device link, those of the parts that a device need not have too."""
     header = firmware_dir() / "src" / "sdfa_link.h"
-    return {entry.name: entry.value for entry in read_list(header, "SDFA_REQUESTS")}[name]
+    lists = re.findall(r"^#define (SDFA_REQUESTS\w*)\(X\)", header.read_text(encoding="utf-8"), re.MULTILINE)
+    return {entry.name: entry.value for macro in lists for entry in read_list(header, macro)}
 
 
 def section_names() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ _SECTIONS = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections")
 class Family:
     """What all boards with one kind of processor share.
 
-    name: folder of its start-up code in boards/qemu. prefix: of the names of its compiler and tools.
+    name: its folder in boards/bare and boards/qemu. prefix: of the names of its compiler and tools.
     emulator: QEMU's program. packages: how to install all of these. flags: of the compiler.
     emulator_flags: that it always needs. icount: the option that makes it count, see counter.h of the family.
     room: flags of the linker that give a program without a linker script memory enough for any model.
@@ -34,9 +34,13 @@ class Family:
         """Full path of one of its tools: gcc, readelf. SdfaError, saying how to install it, if it is missing."""
         return find_tool(self.prefix + name, self.packages)
 
+    def start_dirs(self) -> tuple[Path, ...]:
+        """Folders of its start-up code."""
+        return (boards_dir() / "bare", boards_dir() / "bare" / self.name)
+
     def port_dirs(self) -> tuple[Path, ...]:
         """Folders of its port of the batch program."""
-        return (boards_dir() / "qemu", boards_dir() / "qemu" / self.name)
+        return (*self.start_dirs(), boards_dir() / "qemu", boards_dir() / "qemu" / self.name)
 
     def port_sources(self) -> tuple[Path, ...]:
         return tuple(path for folder in self.port_dirs() for path in sorted(folder.glob("*.c")))

@@ -23,9 +23,10 @@ def find_machine(name: str) -> Machine:
 
 
 def _symbols(machine: Machine) -> list[str]:
-    """What boards/qemu/link.ld asks for."""
-    regions = {"FLASH": machine.flash, "RAM": machine.ram, "IMAGE": machine.image}
-    symbols = {"STACK_LEN": machine.stack_len}
+    """What boards/bare/link.ld and boards/qemu/port.c ask for."""
+    regions = {"FLASH": machine.flash, "RAM": machine.ram}
+    image, image_end = machine.image.origin, machine.image.origin + machine.image.length
+    symbols = {"STACK_LEN": machine.stack_len, "memory_image": image, "memory_image_end": image_end}
     for name, region in regions.items():
         symbols |= {f"{name}_ORIGIN": region.origin, f"{name}_LEN": region.length}
     return [f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items()]
@@ -57,7 +58,7 @@ class Qemu:
     def recipe(self) -> Program:
         """How to build the firmware. SdfaError without a cross compiler."""
         app, src, family = firmware_dir() / "app", firmware_dir() / "src", self.machine.family
-        script = boards_dir() / "qemu" / "link.ld"
+        script = boards_dir() / "bare" / "link.ld"
         own = tuple(path for folder in (src, app) for path in sorted(folder.glob("*.c")))
         return Program(
             name=self.machine.name,

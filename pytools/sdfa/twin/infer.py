@@ -98,6 +98,15 @@ def run_until(image: Image, x: Int8Array, stop: int, tensor: int) -> Int8Array:
     return np.concatenate(parts)
 
 
+def outputs_of(image: Image, tail: bytes, x: Int8Array) -> list[Int8Array]:
+    """What each operation leaves in its output tensor, int8[n, len], and at last the model's output."""
+    state, made = _start(image, check_input(image, x)), []
+    for i, (_, op) in enumerate(image.ops):
+        _execute(image, tail, state, i)
+        made.append(_read(image, state, int(op["out"])))
+    return [*made, _read(image, state, int(image.header["output"]))]
+
+
 def check_input(image: Image, x: npt.NDArray[np.generic]) -> Int8Array:
     """`x` as int8[n, input_len], or an SdfaError."""
     length = size(image.tensors[int(image.header["input"])])

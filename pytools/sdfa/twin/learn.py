@@ -123,6 +123,11 @@ class Twin:
         """The first output with the largest logit z (3.1) of each sample: int64[n]."""
         return i64(self.logits(x).argmax(axis=1))
 
+    def classes_of(self, ran: infer.Run) -> npt.NDArray[np.int64]:
+        """The same of inferences that are done: int64[n]."""
+        assert ran.acc is not None
+        return i64(self._logits(i64(ran.acc)).argmax(axis=1))
+
     def logits(self, x: Int8Array) -> Int64Array:
         """z int64[n, C] (3.1)."""
         return self._logits(self._pass(self.features(x)).acc)

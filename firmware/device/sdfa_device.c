@@ -1,0 +1,74 @@
+#include "sdfa_device.h"
+
+#include <string.h>
+
+#include "sdfa_port.h"
+#include "sdfa_requests.h"
+
+static void open_net(struct sdfa_device *d) {
+    const struct sdfa_model *m = d->model;
+
+    d->error =
+        m->open ? m->open(d)
+                : sdfa_open(&d->net, m->image, m->image_len, m->kernels, m->arena, m->arena_len, m->tail, m->tail_len);
+    /* Where nothing whole is saved, these are the factory weights: LOAD tells the reason. */
+    if (!d->error && m->tail && sdfa_port.store)
+        (void)sdfa_load(&d->net, sdfa_port.store);
+    if (!d->error && m->begin)
+        m->begin(d);
+}
+
+int sdfa_device_open(struct sdfa_device *d, const struct sdfa_model *model) {
+    memset(d, 0, sizeof *d);
+    sdfa_port_start();
+    d->model = model;
+    d->link.net = &d->net;
+    d->link.flash = sdfa_port.store;
+    d->link.board = sdfa_port.board;
+    d->link.clock_us = sdfa_port_us;
+    open_net(d);
+    return d->error;
+}
+
+/* What can be said without a net: to each request the reason. */
+static uint32_t refuse(struct sdfa_device *d, uint8_t byte) {
+    const uint8_t *body = d->link.in.body;
+    uint32_t status = (uint32_t)d->error;
+
+    if (sdfa_frame_take(&d->link.in, byte) < SDFA_REQUEST_HEAD || body[0] != SDFA_LINK_REQUEST)
+        return 0;
+    {
+        const uint8_t reply[SDFA_REPLY_HEAD] = {
+            SDFA_LINK_REPLY, body[1], body[2], body[3], (uint8_t)status, (uint8_t)(status >> 8),
+        };
+
+        return sdfa_frame_put(d->link.wire, reply, sizeof reply);
+    }
+}
+
+static uint32_t take(struct sdfa_device *d, uint8_t byte) {
+    return d->error ? refuse(d, byte) : sdfa_link_take(&d->link, byte);
+}
+
+void sdfa_device_poll(struct sdfa_device *d) {
+    uint32_t n = 0;
+    int byte;
+
+    while (n == 0 && (byte = sdfa_port_get()) >= 0)
+        n = take(d, (uint8_t)byte);
+    sdfa_port_put(d->link.wire, n);
+    n = sdfa_link_work(&d->link); /* what is slow, once "busy" is on its way */
+    sdfa_port_put(d->link.wire, n);
+    if (d->link.renew) {
+        d->link.renew = 0;
+        open_net(d);
+    }
+}
+
+int sdfa_device(const struct sdfa_model *model) {
+    static struct sdfa_device device;
+
+    (void)sdfa_device_open(&device, model);
+    for (;;)
+        sdfa_device_poll(&device);
+}
