@@ -86,7 +86,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         "Words moved: numbers read and written to bring the error to the hidden layers; indices count as half a word. "
         "All neurons are taken as active, as in the paper. tests/test_movement.py counts what the C runtime reads and "
         "writes, and compares. Live feedback looks at all weights of a neuron to find the k strongest, which is cheap "
-        "while outputs are few.\n\n"
+        "while outputs are few; it is counted as the most that it may move.\n\n"
     )
     said += "\n".join(f"- {_saving(net, costs)}" for net, costs in result["counted"].items())
     table = "\n".join(lines)
