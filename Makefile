@@ -2,13 +2,15 @@
 # make test    every test; installs cross compilers and emulators if it may
 # make lint    style, types and static analysis of Python and C
 # make bench   instructions, flash and RAM; compares with tests/bench/results.json
+# make docs    the documentation, into build/site; a warning is an error
+# make release-check  what is to be released: builds it, checks it, installs the wheel elsewhere; TAG=v0.1.0
 # make results the experiments and docs/results.md; ARGS=--quick: a small form, into build/page
 #
 # PYTHON: the interpreter to start from (3.10 to 3.13). VENV: where the virtual environment goes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] tests/c/*.[ch])
+C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] firmware/test/*.h firmware/test/*/*.[ch] boards/*/*.cpp tests/c/*.[ch] tests/c/*/*.h tests/c/*/*.cpp)
 PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay selftest slots store tail care trace)
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 
@@ -20,14 +22,14 @@ CC_HOST := cc=gcc,libc6-dev g++=g++
 # the smallest browser: tests look at the HTML pages in it
 BROWSER := chromium-headless-shell=chromium-headless-shell
 
-.PHONY: demo test lint bench results clean
+.PHONY: demo test lint bench results docs release-check clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/pytools demo
 
 test: $(VENV)/.dev
-	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER)
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER) cppcheck=cppcheck git=git
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # shiftTooManyBitsSigned, shiftNegativeLHS: x >> n on a signed value is the arithmetic shift that sdfa_fixed.h asserts.
@@ -38,7 +40,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,portability,performance --inline-suppr \
-	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app firmware/src firmware/app
+	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app -Ifirmware/device \
+	    firmware/src firmware/app firmware/device
 	gcc $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
@@ -55,6 +58,18 @@ results: $(VENV)/.dev
 	.ci/need $(CC_HOST) $(ARM)
 	$(BIN)/pytools experiment results -o $(if $(findstring --quick,$(ARGS)),build/page,docs) $(ARGS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+# TAG: of the version that is to be released; without it the changelog may still say "not released"
+release-check: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/cffconvert --validate
+	$(BIN)/python -m tests.release $(TAG)
+	.ci/try-wheel $(BIN)/python dist/*.whl
+
 clean:
 	rm -rf $(VENV) build dist
 
@@ -65,6 +80,14 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+$(VENV)/.release: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[release]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -12,6 +12,7 @@ from SCons.Script import COMMAND_LINE_TARGETS, Import
 
 Import("env")
 env = globals()["env"]
+STEPS = "100"  # learning steps that check_device compares
 
 
 def check_device(target, source, env):
@@ -26,7 +27,9 @@ def check_device(target, source, env):
         env.AutodetectUploadPort()
         port = env.subst("$UPLOAD_PORT")
     image = env.subst(env.GetProjectOption("custom_image"))
-    return subprocess.run([pytools, "check", image, "--target", f"serial:{port}"], check=False).returncode
+    return subprocess.run(
+        [pytools, "check", image, "--steps", STEPS, "--target", f"serial:{port}"], check=False
+    ).returncode
 
 
 if "__test" in COMMAND_LINE_TARGETS:

@@ -35,9 +35,11 @@ def sanitized(name: str, *sources: str, sanitize: str = "address,undefined", fla
     return build(program)
 
 
-def output(*command: str | Path, timeout_s: float = 300) -> str:
+def output(*command: str | Path, timeout_s: float = 300, cwd: Path | None = None) -> str:
     """stdout of a command; it must succeed, in silence."""
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=timeout_s, check=False)
+    result = subprocess.run(
+        [*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
     assert result.returncode == 0, f"{Path(command[0]).name}: exit code {result.returncode}\n{result.stderr[-4000:]}"
     assert result.stderr == ""
     return result.stdout

@@ -22,7 +22,7 @@ from sdfa.targets import find_target
 
 IntArray = npt.NDArray[np.int64]
 
-LIVE_RULES = (Rule("live k=1", "live", 1, 0.006), Rule("live k=2", "live", 2, 0.006))
+LIVE_RULES = (Rule("live k=1", "live", 1, 0.006),)
 """Beside demo.RULES."""
 
 

@@ -85,7 +85,7 @@ def test_an_unsupported_operation_is_named_with_its_place(shared: Path, refused:
         ("name = ", "is not sound TOML"),
         ("x = 1", "unknown entry 'x'"),
         ("[learning]\nrate = 'fast'", "rate must be a float"),
-        ("[budget]\nram = 600", "the budget in model.toml is 600; largest: tail 4056, arena 716, state 1"),
+        ("[budget]\nram = 600", "the budget is 600; largest: tail 4056, arena 716, state 1"),
     ],
 )  # fmt: skip
 def test_a_bad_model_toml(work: Path, refused: Any, text: str, message: str) -> None:
@@ -96,9 +96,7 @@ def test_a_bad_model_toml(work: Path, refused: Any, text: str, message: str) -> 
 def test_a_flash_budget_names_three_contributors(work: Path, refused: Any) -> None:
     (work / "model.toml").write_text("[budget]\nflash = 1000\n")
     line = refused(*EXPORT)
-    assert re.search(
-        r"flash: \d+ bytes, the budget in model.toml is 1000; largest: [^:]* \d+, [^:]* \d+, [^:]* \d+:", line
-    )
+    assert re.search(r"flash: \d+ bytes, the budget is 1000; largest: [^:]* \d+, [^:]* \d+, [^:]* \d+:", line)
 
 
 def test_a_model_toml_of_another_file_is_mentioned(work: Path, pytools: Cli) -> None:

@@ -21,7 +21,7 @@ from sdfa.targets.families import CORTEX_M
 from tests.tflite_writer import cnn, dense_net
 
 MODELS = {
-    "cnn": (cnn(np.random.default_rng(1)), Options(train_last=2)),
+    "cnn": (cnn(np.random.default_rng(1)), Options(feedback="aligned", train_last=2)),
     "frozen": (cnn(np.random.default_rng(1), softmax=False), Options(train_last=0)),
     "bp": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="bp")),
     "live": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="live")),

@@ -45,7 +45,7 @@ def test_the_demo_adapts_and_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(rules) == NAMES
     before = rules["none"]["after"]
     assert all(row["before"] == before and row["after"] > before + 0.2 for name, row in rules.items() if name != "none")
-    assert rules["aligned k=2"]["after"] > rules["random k=1"]["after"]
+    assert rules["live k=2"]["after"] > rules["random k=1"]["after"]
     assert result["mismatching_bytes"] == 0
     assert max(map(len, text.splitlines())) <= 80
     assert [line[:2] for line in text.splitlines()[:4]] == ["1.", "2.", "3.", "4."]

@@ -53,6 +53,24 @@ def test_the_device_learns_as_float_back_propagation_does() -> None:
     assert 0 < fixed.updated < 1
 
 
+def test_a_gate_takes_back_what_does_worse_on_held_out_samples() -> None:
+    """Samples that are held out with other labels than those that are learned: the better one learns, the worse."""
+    graph = load_tflite(quantize_dense(NET, X, Scaling(1.25)), "net")
+    image = export_graph(graph, "net", Options(train_last=2, feedback="bp", loss="softmax_ce")).data
+    scale, zero = float(graph.tensors[0].scale[0]), int(graph.tensors[0].zero_point[0])
+    q = np.clip(np.rint(X / scale) + zero, -128, 127).astype(np.int8)
+    start = NET.forward(X)[-1].argmax(axis=1)
+    plan, judges = Plan(0.05, 10, (10,), 1, tau=0.0), ((q[30:], Y[30:]),)
+    free = learn_on_device("host", image, Samples(q[:30], Y[:30], judges), plan)
+    kept = learn_on_device("host", image, Samples(q[:30], Y[:30], judges, (q[:30], Y[:30])), plan)
+    back = learn_on_device("host", image, Samples(q[:30], Y[:30], judges, (q[:30], start[:30])), plan)
+    again = learn_on_device("host", image, Samples(q[:20], Y[:20], judges, (q[20:30], Y[20:30]), True), plan)
+    assert (free.refused, kept.refused, back.refused) == (False, False, True)
+    assert again == free
+    assert kept.test == free.test
+    assert back.test[-1] == back.test[0] < kept.test[-1]
+
+
 def test_the_rate_falls_to_nearly_nothing() -> None:
     plan = Plan(0.4, 4, (4,), 1, decay=True)
     assert [plan.rate_in(e) for e in range(4)] == pytest.approx([0.4, 0.3, 0.2, 0.1])

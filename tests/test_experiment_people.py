@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.experiment.people import POOL, TEST, People, draw, folds_of, old_test_rows
+from sdfa.experiment.people import POOL, TEST, People, draw, folds_of, hold_out, old_test_rows
 
 
 def crowd(names: list[str], each: int = 20, classes: int = 2) -> People:
@@ -65,3 +65,10 @@ def test_a_draw_has_k_of_each_class_and_all_of_a_rarer_one() -> None:
     assert np.bincount(y[rows]).tolist() == [5, 5, 3]
     assert len(set(rows.tolist())) == 13
     assert not np.array_equal(rows, draw(y, 5, np.random.default_rng(2)))
+
+
+def test_one_sample_of_each_class_that_has_another_is_held_out() -> None:
+    y, rows = np.array([0, 1, 1, 2, 2, 2]), np.array([5, 1, 0, 4, 2])
+    learned, held = hold_out(y, rows)
+    assert held.tolist() == [1, 5]
+    assert learned.tolist() == [0, 4, 2]

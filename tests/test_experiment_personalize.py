@@ -91,6 +91,19 @@ def test_the_page_holds_the_numbers_and_nothing_from_outside(digits: tuple[Path,
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
 
 
+def test_a_gate_is_a_rule_of_its_own(digits: tuple[Path, dict[str, Any]], tmp_path: Path, pytools: Cli) -> None:
+    command = ("experiment", "personalize", "digits", "--people", "mirror", "--quick", "--seeds", "1", "--gate")
+    done(pytools(*command, "--rules", "none,last", "-o", tmp_path / "out"))
+    result, page = (json.loads((tmp_path / "out/results.json").read_text()), (tmp_path / "out/results.md").read_text())
+    rows = result["k"]["5"]["rules"]
+    assert list(rows) == ["none", "last", "last, gate", "last, gate, then all"]
+    assert rows["last"]["by_person"]["mirror"] == digits[1]["k"]["5"]["rules"]["last"]["by_person"]["mirror"]
+    assert rows["last, gate"]["refused"] == rows["last, gate, then all"]["refused"] == 0
+    assert rows["last, gate"]["after"] > rows["none"]["after"]
+    assert "10 samples can promise" in page
+    assert "| last, gate | " in page
+
+
 def test_a_second_run_has_nothing_to_do(digits: tuple[Path, dict[str, Any]], pytools: Cli) -> None:
     out, result = digits
     before = tree(out)
@@ -142,6 +155,8 @@ def test_ones_own_csv_in_one_command(tmp_path: Path, pytools: Cli) -> None:
         (("digits", "--rules", "magic"), "unknown rule 'magic'"),
         (("digits", "--people", "ann"), "no new person 'ann'"),
         (("digits", "--samples", "0"), "--samples '0'"),
+        (("digits", "--samples", "1,5", "--gate"), "--samples needs at least 2"),
+        (("digits", "--rules", "none,float bp", "--gate"), "add live k=2 to --rules"),
         (("digits", "--target", "moon"), "unknown target 'moon'"),
         (("fsdd",), "set SDFA_DATA"),
         (("none.csv",), "No such file"),

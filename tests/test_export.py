@@ -45,7 +45,7 @@ def test_a_choice_goes_before_model_toml_and_that_before_the_default() -> None:
 
 def test_defaults_suit_the_model() -> None:
     g = _export().report["learning"]
-    assert (g["loss"], g["feedback"], g["connections"], len(g["layers"])) == ("softmax_ce", "aligned", 2, 2)
+    assert (g["loss"], g["feedback"], g["connections"], len(g["layers"])) == ("softmax_ce", "live", 2, 2)
     g = _export(REGRESSION).report["learning"]
     assert (g["loss"], g["tau"], g["connections"]) == ("mse", 0.0, 2)
     assert _export(train_last=0).report["learning"] is None
@@ -178,7 +178,7 @@ def test_the_report_adds_up() -> None:
 
 def test_uncovered_outputs_are_a_warning() -> None:
     wide = dense_net(np.random.default_rng(5), (12, 4, 30), softmax=True, per_channel=False)
-    (warning,) = _export(wide, connections=1, train_last=2).report["warnings"]
+    (warning,) = _export(wide, feedback="aligned", connections=1, train_last=2).report["warnings"]
     assert "no neuron listens to 26 outputs" in warning
 
 
@@ -209,5 +209,5 @@ def test_names_and_budgets_of_a_file(tmp_path: Path) -> None:
     assert export_file(path, "Given", Options(), ModelSettings(name="said")).name == "Given"
     size = len(export_file(path, "n", Options()).data)
     export_file(path, "n", Options(), ModelSettings(flash=size))
-    with pytest.raises(SdfaError, match=f"^flash: {size} bytes, the budget in model.toml is {size - 1}"):
+    with pytest.raises(SdfaError, match=f"^flash: {size} bytes, the budget is {size - 1}"):
         export_file(path, "n", Options(), ModelSettings(flash=size - 1))

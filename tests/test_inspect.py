@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from sdfa.bundle import model_dir
 from sdfa.data import Samples
 from sdfa.errors import SdfaError
 from sdfa.export import Export, Options, export_graph
-from sdfa.inspect import describe, describe_image, show
+from sdfa.image_diff import compare_images, layer_values, show_difference
+from sdfa.image_reader import read_image
+from sdfa.inspect import describe, describe_image, picture, show
 from sdfa.load import load_tflite, read_model
 from sdfa.targets import Host
 from tests.tflite_writer import Net, OpDef, cnn, dense_net
@@ -25,7 +29,7 @@ DIGITS = model_dir("digits") / "model.tflite"
 
 @pytest.fixture(scope="module")
 def digits() -> Export:
-    return export_graph(read_model(DIGITS)[0], "digits", Options(train_last=3, rate=0.01))
+    return export_graph(read_model(DIGITS)[0], "digits", Options(train_last=3, feedback="aligned", rate=0.01))
 
 
 def _shown(what: dict[str, object]) -> str:
@@ -83,6 +87,63 @@ def test_a_learned_image(digits: Export, tmp_path: Path) -> None:
     assert "Learned: 60 steps" in _shown(describe(path))
 
 
+def test_two_images(digits: Export) -> None:
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.integers(-128, 128, (30, 8, 8, 1)).astype(np.int8), rng.integers(0, 10, 30))
+    learned = read_image(adapt(Host(), digits.data, samples, None, Settings(2, rate=0.5)).image)
+    what = compare_images(digits.image, learned)
+    assert json.loads(json.dumps(what)) == what
+    assert what["same_model"]
+    assert set(what["changed"]) == {"bytes", "steps learned", "rate"}
+    assert what["changed"]["steps learned"] == [0, 60]
+    for n, row in enumerate(what["layers"]):
+        (w, _), (v, _) = (layer_values(image, n, image.present_tail) for image in (digits.image, learned))
+        assert row["weights"] == np.sum(w != v) > 0
+        assert row["largest"] == np.abs(v.astype(int) - w).max()
+    assert what["layers"] == describe_image(learned)["learned"]["layers"]
+    same = compare_images(learned, learned)
+    assert same["changed"] == {}
+    assert all(row["weights"] == row["biases"] == 0 for row in same["layers"])
+    other = compare_images(digits.image, export_graph(read_model(DIGITS)[0], "digits", Options(train_last=1)).image)
+    assert (other["same_model"], other["layers"]) == (False, [])
+    assert other["changed"]["layers that learn"] == [3, 1]
+    for found in (what, same, other):
+        text = io.StringIO()
+        show_difference(found, Console(file=text, width=80, markup=False))
+        assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def _keras_file(path: Path, config: object) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    return path
+
+
+def test_a_keras_model_without_tensorflow(tmp_path: Path) -> None:
+    layers = [
+        {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, 8]}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"name": "end", "units": 3, "activation": "relu"},
+         "build_config": {"input_shape": [None, 8]}},
+    ]  # fmt: skip
+    config: dict[str, Any] = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    what = describe(_keras_file(tmp_path / "net.keras", config))
+    assert json.loads(json.dumps(what)) == what
+    assert [(layer["name"], layer["kind"], layer["in"]) for layer in what["layers"]] == [
+        ("in", "InputLayer", [None, 8]), ("end", "Dense", [None, 8])
+    ]  # fmt: skip
+    assert what["layers"][1]["settings"] == {"units": 3, "activation": "relu"}
+    assert "pytools quantize" in _shown(what)
+    with pytest.raises(SdfaError, match="quantize it first"):
+        picture(what)
+    layers[1]["module"] = "mine"
+    assert "which is not one of Keras'" in describe(_keras_file(tmp_path / "own.keras", config))["refused"]
+    odd: list[object] = [{}, {"config": 3}, {"class_name": "Sequential", "config": {"layers": [1, {"config": 2}]}}]
+    for wrong in odd:
+        assert _shown(describe(_keras_file(tmp_path / "odd.keras", wrong)))
+    with pytest.raises(SdfaError, match="damaged"):
+        describe(_keras_file(tmp_path / "list.keras", []))
+
+
 def test_an_image_that_does_not_learn() -> None:
     model = load_tflite(cnn(np.random.default_rng(1)), "net")
     assert "Nothing learns" in _shown(describe_image(export_graph(model, "net", Options(train_last=0)).image))
@@ -91,7 +152,7 @@ def test_an_image_that_does_not_learn() -> None:
 @pytest.mark.parametrize(("classes", "wide"), [(256, 1), (257, 2)])
 def test_wide_tables(classes: int, wide: int) -> None:
     model = load_tflite(dense_net(np.random.default_rng(1), (6, 300, classes), softmax=True, per_channel=False), "net")
-    what = describe_image(export_graph(model, "net", Options(train_last=2, connections=3)).image)
+    what = describe_image(export_graph(model, "net", Options(train_last=2, feedback="aligned", connections=3)).image)
     assert what["learning"]["layers"][0]["table_bytes"] == 300 * 3 * (wide + 1)
 
 

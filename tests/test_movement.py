@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sdfa.dense_model import DenseNet, he_net
 from sdfa.experiment.movement import step_cost
+from sdfa.export import Options
+from sdfa.init import init_net
+from sdfa.targets.build import Program, build
+from tests.cprogram import C_DIR, SRC, output, tool
 
 
 class Step:
@@ -79,6 +84,63 @@ def test_the_model_counts_what_a_step_does(sizes: tuple[int, ...], feedback: str
     assert counts["delivery"] == cost.delivery
     assert counts["update"] == cost.update
     assert counts["half words"] == 2 * cost.words
+
+
+PLACES = ("weights", "scales", "indices", "coefficients", "above", "outputs", "list", "deltas")
+"""What tests/c/accesses.c counts, in its order."""
+SIZES, CLASSES = (20, 12, 9, 6), 6
+
+
+def _accesses(folder: Path, feedback: str, k: int | None) -> list[dict[str, int]]:
+    """Of the C runtime in one step, for each hidden layer, the last one first."""
+    program = Program(
+        name="accesses",
+        compiler=(tool("clang"),),
+        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c", *sorted(SRC.glob("*.c"))),
+        include_dirs=(SRC, C_DIR),
+        flags=("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-fno-sanitize-link-runtime"),
+    )
+    options = Options(feedback=feedback, connections=k, tau=0.0, seed=3)
+    export, _ = init_net(SIZES, "net", None, 4.0, options)
+    (folder / "net.sdfa").write_bytes(export.data)
+    *lines, moved = output(build(program), folder / "net.sdfa").splitlines()
+    assert 0 < int(moved) <= step_cost(SIZES, "bp").update
+    return [dict(zip(PLACES, map(int, line.split()), strict=True)) for line in lines]
+
+
+def _half_words(layers: list[dict[str, int]], *halves: str) -> int:
+    """Those of `halves` count as half a word each."""
+    return sum(n if place in halves else 2 * n for layer in layers for place, n in layer.items())
+
+
+@pytest.mark.parametrize(("feedback", "k"), [("aligned", 1), ("random", 2), ("dense", CLASSES), ("bp", None)])
+def test_the_c_runtime_moves_what_the_model_counts(feedback: str, k: int | None, tmp_path: Path) -> None:
+    layers = _accesses(tmp_path, feedback, None if feedback == "dense" else k)
+    cost = step_cost(SIZES, {"aligned": "sparse", "random": "sparse"}.get(feedback, feedback), k or 0)
+    products = "weights" if feedback == "bp" else "coefficients"
+    assert sum(layer[products] for layer in layers) == cost.delivery
+    assert sum(layer["deltas"] for layer in layers) == sum(SIZES[1:-1])
+    if feedback in ("dense", "bp"):  # the runtime reads more than the paper's step: the model is kind to these two
+        extra = "indices" if feedback == "dense" else "scales"
+        assert sum(layer[extra] for layer in layers) == cost.delivery
+        layers = [{**layer, extra: 0} for layer in layers]
+    assert _half_words(layers, "indices") == 2 * cost.words
+
+
+def test_the_c_runtime_s_live_feedback_looks_at_every_weight_of_an_active_neuron(tmp_path: Path) -> None:
+    k = 2
+    last, below = _accesses(tmp_path, "live", k)
+    active = last["weights"] // CLASSES
+    assert 0 < active < SIZES[-2]
+    assert last == {
+        "weights": active * CLASSES, "scales": CLASSES, "indices": 0, "coefficients": 0, "above": last["above"],
+        "outputs": last["outputs"], "list": 2 * active * CLASSES, "deltas": SIZES[-2],
+    }  # fmt: skip
+    assert active * k + CLASSES <= last["above"] <= active * CLASSES + CLASSES
+    # with every neuron active and every error looked at, and the list written too: what the model counts
+    n = SIZES[-2]
+    whole = 3 * n * CLASSES + n + 3 * CLASSES
+    assert step_cost(SIZES, "live", k).words == whole + _half_words([below], "indices") / 2
 
 
 def test_claims_of_the_paper() -> None:

@@ -102,9 +102,7 @@ def test_budgets_name_the_three_largest_parts() -> None:
     parts = {"a": 10, "b": 40, "c": 30, "d": 20}
     check_budget(said, parts, {"x": 1000})
     check_budget(ModelSettings(), {"a": 10**9}, {"x": 10**9})
-    with pytest.raises(
-        SdfaError, match=r"^RAM: 101 bytes, the budget in model.toml is 100; largest: b 40, c 30, d 20:"
-    ):
+    with pytest.raises(SdfaError, match=r"^RAM: 101 bytes, the budget is 100; largest: b 40, c 30, d 20:"):
         check_budget(said, parts | {"e": 1}, {})
     with pytest.raises(SdfaError, match=r"^flash: 1001 bytes"):
         check_budget(said, parts, {"x": 1001})

@@ -57,27 +57,27 @@ static int read(void *context, uint32_t off, void *to, uint32_t len) {
 }
 
 static int program(void *context, uint32_t off, const void *from) {
-    return write_at(context, off, from, STORE_WRITE_LEN);
+    return write_at(context, off, from, FLASH_WRITE_LEN);
 }
 
 static int erase(void *context, uint32_t off) {
-    return blank(context, off, off + STORE_SECTOR_LEN);
+    return blank(context, off, off + FLASH_SECTOR_LEN);
 }
 
 #define FLASH(file, memory, length)                                                                                    \
     {                                                                                                                  \
         .read = read, .program = program, .erase = erase, .context = &(file), .unit = (uint8_t *)(memory),             \
-        .len = (length), .sector_len = STORE_SECTOR_LEN, .endurance = 10000, .write_len = STORE_WRITE_LEN,             \
+        .len = (length), .sector_len = FLASH_SECTOR_LEN, .endurance = 10000, .write_len = FLASH_WRITE_LEN,             \
         .erased = ERASED,                                                                                              \
     }
 
-static uint32_t store_unit[STORE_WRITE_LEN / 4];
+static uint32_t store_unit[FLASH_WRITE_LEN / 4];
 
 const struct sdfa_flash flash_store = FLASH(store, store_unit, STORE_LEN);
 
 #ifdef SLOTS_ORIGIN
 static struct file slots = {"slots.bin", SLOTS_LEN, -1, (uint8_t *)SLOTS_ORIGIN};
-static uint32_t slots_unit[STORE_WRITE_LEN / 4];
+static uint32_t slots_unit[FLASH_WRITE_LEN / 4];
 
 const struct sdfa_flash flash_slots = FLASH(slots, slots_unit, SLOTS_LEN);
 #endif

@@ -1,7 +1,7 @@
 /* Device port of the emulated boards: polled UART, a free-running counter, flash in files (flash.c).
  *
  * board.h of the board: BOARD_NAME, UART_CMSDK, UART_NRF51 or UART_16550 and UART_ORIGIN, TIMER_CMSDK, TIMER_NRF51,
- * TIMER_SSE or TIMER_MTIME, TIMER_ORIGIN and TIMER_MHZ; STORE_LEN, STORE_SECTOR_LEN, STORE_WRITE_LEN; SLOTS_ORIGIN and
+ * TIMER_SSE or TIMER_MTIME, TIMER_ORIGIN and TIMER_MHZ; STORE_LEN, FLASH_SECTOR_LEN, FLASH_WRITE_LEN; SLOTS_ORIGIN and
  * SLOTS_LEN where there is memory enough. */
 #include "sdfa_port.h"
 

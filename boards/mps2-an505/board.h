@@ -11,6 +11,6 @@
 #define SLOTS_ORIGIN 0x38100000u /* behind the RAM of board.ld */
 #define SLOTS_LEN    (512 * 1024)
 
-enum { STORE_LEN = 256 * 1024, STORE_SECTOR_LEN = 4096, STORE_WRITE_LEN = 8 };
+enum { STORE_LEN = 256 * 1024, FLASH_SECTOR_LEN = 4096, FLASH_WRITE_LEN = 8 };
 
 #endif

@@ -5,15 +5,19 @@
 
 #include <stdint.h>
 
+#ifndef STM32_REGISTER
+#define STM32_REGISTER volatile uint32_t /* a test puts a model of the chip in its place */
+#endif
+
 struct stm32_usart {
-    volatile uint32_t SR, DR, BRR, CR1;
+    STM32_REGISTER SR, DR, BRR, CR1;
 };
 enum { USART_RXNE = 1 << 5, USART_ORE = 1 << 3, USART_TXE = 1 << 7 };
 enum { USART_ENABLE = 1 << 13 | 1 << 3 | 1 << 2 }; /* UE, TE, RE */
 
 /* AR: of STM32F1 only. */
 struct stm32_flash {
-    volatile uint32_t ACR, KEYR, OPTKEYR, SR, CR, AR;
+    STM32_REGISTER ACR, KEYR, OPTKEYR, SR, CR, AR;
 };
 
 static inline volatile uint32_t *stm32_register(uint32_t address) {

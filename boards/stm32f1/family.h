@@ -4,8 +4,8 @@
 
 #include "stm32.h"
 
-#define FAMILY_USART ((struct stm32_usart *)0x40013800u)
-#define FAMILY_FLASH ((struct stm32_flash *)0x40022000u)
+#define FAMILY_USART ((struct stm32_usart *)(uintptr_t)0x40013800u)
+#define FAMILY_FLASH ((struct stm32_flash *)(uintptr_t)0x40022000u)
 
 typedef uint16_t flash_unit;
 enum { FLASH_PROGRAM = 1, FLASH_ERASE = 2, FLASH_START = 1 << 6 }; /* PG; PER; STRT */

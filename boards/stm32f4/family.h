@@ -5,8 +5,8 @@
 
 #include "stm32.h"
 
-#define FAMILY_USART ((struct stm32_usart *)0x40004400u)
-#define FAMILY_FLASH ((struct stm32_flash *)0x40023c00u)
+#define FAMILY_USART ((struct stm32_usart *)(uintptr_t)0x40004400u)
+#define FAMILY_FLASH ((struct stm32_flash *)(uintptr_t)0x40023c00u)
 
 /* Words are programmed; the supply must have 2.7 V or more. */
 typedef uint32_t flash_unit;

@@ -37,6 +37,13 @@
 #define SDFA_LOOP(p) ((void)0)
 #endif
 
+/* Runs once or seldom: small rather than fast. */
+#if defined(__GNUC__)
+#define SDFA_COLD __attribute__((cold))
+#else
+#define SDFA_COLD
+#endif
+
 /* The usual case, which is put first. */
 #if defined(__GNUC__)
 #define SDFA_LIKELY(x) __builtin_expect(!!(x), 1)

@@ -1,7 +1,7 @@
 /* True back-propagation through the tail, the baseline (SPEC.md 3.2). */
 #include "sdfa_internal.h"
 
-static int check(const struct sdfa *s, uint32_t l) {
+SDFA_COLD static int check(const struct sdfa *s, uint32_t l) {
     if (!sdfa_in_data(s, sdfa_layer_at(s, l + 1)->sigma, sdfa_layer_op(s, l + 1)->out_n, 2))
         return SDFA_ERR_LEARNING;
     return SDFA_ERR_OK;

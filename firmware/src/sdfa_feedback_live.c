@@ -6,7 +6,7 @@
 
 #define K_MAX 8u
 
-static int check(const struct sdfa *s, uint32_t l) {
+SDFA_COLD static int check(const struct sdfa *s, uint32_t l) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *last = sdfa_layer_op(s, l + 1);
     uint32_t deltas_len = 2u * sdfa_delta_len(s) * (l ? 2u : 1u);
@@ -51,13 +51,6 @@ static inline int32_t size_of(int32_t v) {
     return v < 0 ? -v : v;
 }
 
-static int32_t sum_all(const struct heard *h, const int8_t *w) {
-    int32_t sum = 0;
-    for (const struct source *from = h->list, *end = from + h->n; from != end; from++)
-        sum += value(h, w, from, ROUND) * h->e[from->output];
-    return sum;
-}
-
 /* What makes `value` subtract the mean. */
 static int32_t centre(const struct heard *h, const int8_t *w, int32_t reciprocal) {
     int32_t sum = 0;
@@ -66,27 +59,29 @@ static int32_t centre(const struct heard *h, const int8_t *w, int32_t reciprocal
     return ROUND - (((sum * reciprocal + (1 << 15)) >> 16) * (1 << 12));
 }
 
-/* The two largest, or the one, in registers; among equals the first. n > k. */
-static int32_t sum_two(const struct heard *h, const int8_t *w, int32_t offset) {
-    const struct source *from = h->list, *end = from + h->n, *first = from, *second = from;
-    int32_t largest = size_of(value(h, w, from, offset)), next = -1, sum;
+/* The two largest, or the one, in registers; among equals the first. */
+static inline int32_t sum_two(const struct heard *h, const int8_t *w, int32_t offset) {
+    const struct source *from = h->list, *end = from + h->n;
+    int32_t v = value(h, w, from, offset), largest = size_of(v), next = -1;
+    int32_t first = v * h->e[from->output], second = 0; /* of the sum */
     while (++from != end) {
-        int32_t size = size_of(value(h, w, from, offset));
+        int32_t size;
+        v = value(h, w, from, offset);
+        size = size_of(v);
         if (size <= next)
             continue;
+        next = size;
+        second = v * h->e[from->output];
         if (size > largest) {
-            next = largest, second = first;
-            largest = size, first = from;
-        } else {
-            next = size, second = from;
+            next = largest, largest = size;
+            v = first, first = second, second = v;
         }
     }
-    sum = value(h, w, first, offset) * h->e[first->output];
-    return h->k == 1 ? sum : sum + value(h, w, second, offset) * h->e[second->output];
+    return h->k == 1 ? first : first + second;
 }
 
-/* The k largest, with a list of those found so far, the largest first; among equals the first. n > k. */
-static int32_t sum_more(const struct heard *h, const int8_t *w, int32_t offset) {
+/* The k largest, with a list of those found so far, the largest first; among equals the first. */
+SDFA_COLD static int32_t sum_more(const struct heard *h, const int8_t *w, int32_t offset) {
     int32_t size[K_MAX + 1], part[K_MAX + 1], sum = 0;
     uint32_t found = 0;
     for (const struct source *from = h->list, *end = from + h->n; from != end; from++) {
@@ -105,11 +100,6 @@ static int32_t sum_more(const struct heard *h, const int8_t *w, int32_t offset) 
     return sum;
 }
 
-static int32_t sum_strongest(const struct heard *h, const int8_t *w, int32_t reciprocal) {
-    int32_t offset = reciprocal ? centre(h, w, reciprocal) : ROUND;
-    return h->k <= 2 ? sum_two(h, w, offset) : sum_more(h, w, offset);
-}
-
 static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l), *last = sdfa_layer_op(s, l + 1);
@@ -118,11 +108,13 @@ static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16
     const struct heard h = {list, list_errors(s, list, above, sigma), last->in_n, layer->k, above};
     const int8_t *w = (const int8_t *)s->tail_ram + last->weights, *out = sdfa_values(s, op->op.out);
     int32_t lo = op->act_min, hi = op->act_max;
-    int32_t reciprocal = layer->flags & SDFA_LIVE_CENTRED && h.n > h.k ? (int32_t)(65536u / h.n) : 0;
+    int32_t reciprocal = layer->flags & SDFA_LIVE_CENTRED && h.n > h.k ? (int32_t)sdfa_divide(65536, h.n) : 0;
     for (const int8_t *end = w + h.in_n; w != end; w++, out++, d++) {
         int32_t sum = 0;
-        if (*out > lo && *out < hi)
-            sum = h.n > h.k ? sum_strongest(&h, w, reciprocal) : sum_all(&h, w);
+        if (*out > lo && *out < hi) {
+            int32_t offset = reciprocal ? centre(&h, w, reciprocal) : ROUND;
+            sum = h.k <= 2 ? sum_two(&h, w, offset) : sum_more(&h, w, offset);
+        }
         *d = sdfa_sat16((sum + (1 << 10)) >> 11);
     }
 }

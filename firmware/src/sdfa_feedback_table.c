@@ -5,7 +5,7 @@ static uint32_t index_at(const uint8_t *index, uint32_t i, uint32_t class_n) {
     return class_n <= 256 ? index[i] : ((const sdfa_u16 *)(const void *)index)[i];
 }
 
-static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t out_n, uint32_t class_n) {
+SDFA_COLD static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t out_n, uint32_t class_n) {
     uint32_t n = sdfa_mul(out_n, layer->k);
     if (layer->k == 0 || !sdfa_in_data(s, layer->index, n, class_n <= 256 ? 1 : 2) ||
         !sdfa_in_data(s, layer->coef, n, 1))
@@ -16,7 +16,7 @@ static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32
     return 1;
 }
 
-static int check(const struct sdfa *s, uint32_t l) {
+SDFA_COLD static int check(const struct sdfa *s, uint32_t l) {
     uint32_t class_n = sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u)->out_n;
     if (!layer_ok(s, sdfa_layer_at(s, l), sdfa_layer_op(s, l)->out_n, class_n))
         return SDFA_ERR_LEARNING;

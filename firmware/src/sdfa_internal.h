@@ -240,7 +240,15 @@ void sdfa_tail_changed(struct sdfa *s);
 /* One learning step; answer as for sdfa_loss.error (sdfa_step.c). Errors: FROZEN, ORDER. */
 int sdfa_step(struct sdfa *s, const void *answer);
 
-/* Logit c in the loss's fixed point (SPEC.md 3.1). */
-int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc);
+/* A logit in the loss's fixed point (SPEC.md 3.1). */
+static inline int32_t sdfa_scaled(int32_t acc, int32_t mult, int32_t shift) {
+    if (shift > 0)
+        acc = sdfa_clamp(acc, -(INT32_MAX >> shift) - 1, INT32_MAX >> shift);
+    return sdfa_mbqm(acc, mult, shift);
+}
+static inline int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {
+    const struct sdfa_learning *g = sdfa_learning_of(s);
+    return sdfa_scaled(acc, sdfa_data_i32(s, g->zmult)[c], sdfa_data_i8(s, g->zshift)[c]);
+}
 
 #endif

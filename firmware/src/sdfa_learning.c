@@ -15,7 +15,7 @@ struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24) {
 }
 
 /* No row overflows, and some row moves. */
-static int layer_rate_ok(const struct sdfa *s, uint32_t l, int32_t rate_exp) {
+SDFA_COLD static int layer_rate_ok(const struct sdfa *s, uint32_t l, int32_t rate_exp) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_ratio *ratio = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
     uint32_t moving = 0;
@@ -30,7 +30,7 @@ static int layer_rate_ok(const struct sdfa *s, uint32_t l, int32_t rate_exp) {
     return moving != 0;
 }
 
-int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24) {
+SDFA_COLD int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24) {
     if (rate_q24 == 0)
         return 0;
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++)
@@ -40,7 +40,7 @@ int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24) {
 }
 
 /* A record of the right kind stands at this offset: one of those that sdfa_open checked. */
-static int is_dense(const struct sdfa *s, uint32_t off) {
+SDFA_COLD static int is_dense(const struct sdfa *s, uint32_t off) {
     uint32_t at = 0;
     for (uint32_t i = 0; i < s->op_n; i++) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)(s->ops + at);
@@ -51,7 +51,7 @@ static int is_dense(const struct sdfa *s, uint32_t off) {
     return 0;
 }
 
-static int ratios_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t n) {
+SDFA_COLD static int ratios_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t n) {
     const struct sdfa_ratio *ratio = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
     if (!sdfa_in_data(s, layer->ratio, n, sizeof *ratio))
         return 0;
@@ -61,7 +61,7 @@ static int ratios_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint3
     return 1;
 }
 
-static int layer_ok(const struct sdfa *s, uint32_t l) {
+SDFA_COLD static int layer_ok(const struct sdfa *s, uint32_t l) {
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *op;
     if (!is_dense(s, layer->op))
@@ -80,7 +80,7 @@ uint32_t sdfa_delta_len(const struct sdfa *s) {
     return (n + 1u) & ~1u;
 }
 
-static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
+SDFA_COLD static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     const struct sdfa_dense_op *last = sdfa_layer_op(s, g->layer_n - 1u);
     uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
     return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
@@ -89,7 +89,7 @@ static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
            sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
 }
 
-static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
+SDFA_COLD static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     int error = SDFA_ERR_OK;
     if (g->feedback > SDFA_FEEDBACK_LIVE || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
         return SDFA_ERR_LEARNING;
@@ -100,7 +100,7 @@ static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     return error;
 }
 
-static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
+SDFA_COLD static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     const struct sdfa_update *update = s->kernels->update[g->master_bits != 0];
     if (g->master_bits != 0 && g->master_bits != SDFA_MASTER_BITS)
         return SDFA_ERR_LEARNING;
@@ -109,7 +109,7 @@ static int update_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     return s->tail_ram ? SDFA_ERR_KERNEL : SDFA_ERR_OK; /* inference alone needs none */
 }
 
-int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
+SDFA_COLD int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
     int error;
     if (g->layer_n == 0 || len != sizeof *g + g->layer_n * sizeof(struct sdfa_layer))
@@ -121,14 +121,6 @@ int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
         return SDFA_ERR_LEARNING;
     error = update_ok(s, g);
     return error ? error : feedback_ok(s, g);
-}
-
-int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {
-    const struct sdfa_learning *g = sdfa_learning_of(s);
-    int32_t shift = sdfa_data_i8(s, g->zshift)[c];
-    if (shift > 0)
-        acc = sdfa_clamp(acc, -(INT32_MAX >> shift) - 1, INT32_MAX >> shift);
-    return sdfa_mbqm(acc, sdfa_data_i32(s, g->zmult)[c], shift);
 }
 
 int32_t sdfa_class(const struct sdfa *s) {

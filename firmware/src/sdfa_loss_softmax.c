@@ -1,7 +1,7 @@
 /* Softmax cross-entropy (SPEC.md 3.1). */
 #include "sdfa_internal.h"
 
-static int check(const struct sdfa *s, uint32_t len) {
+SDFA_COLD static int check(const struct sdfa *s, uint32_t len) {
     int error = sdfa_check_learning(s, len);
     if (!error && sdfa_layer_op(s, sdfa_learning_of(s)->layer_n - 1u)->out_n < 2)
         error = SDFA_ERR_LEARNING;
@@ -24,11 +24,17 @@ static uint32_t log2_q12(uint32_t x) {
 
 /* Accumulators to logits, in place. Returns the class: the first largest. */
 static uint32_t to_logits(const struct sdfa *s, sdfa_i32 *z, uint32_t n) {
+    const int32_t *mult = sdfa_data_i32(s, sdfa_learning_of(s)->zmult);
+    const int8_t *shift = sdfa_data_i8(s, sdfa_learning_of(s)->zshift);
     uint32_t best = 0;
+    int32_t max = INT32_MIN;
     for (uint32_t c = 0; c < n; c++) {
-        z[c] = sdfa_logit(s, c, z[c]);
-        if (z[c] > z[best])
+        int32_t v = sdfa_scaled(z[c], mult[c], shift[c]);
+        z[c] = v;
+        if (v > max) {
+            max = v;
             best = c;
+        }
     }
     return best;
 }
@@ -51,7 +57,7 @@ static int32_t to_errors(sdfa_u16 *e, uint32_t n, uint32_t label, uint32_t sum, 
     uint32_t m = 0, reciprocal, others = 0;
     while ((sum >> m) >= (1u << 17))
         m++;
-    reciprocal = UINT32_MAX / (sum >> m);
+    reciprocal = sdfa_divide(UINT32_MAX, sum >> m);
     for (uint32_t c = 0; c < n; c++) {
         uint32_t p = (e[c] * reciprocal) >> (17u + m);
         e[c] = (uint16_t)(p >= tau && c != label ? p : 0u);
@@ -77,9 +83,7 @@ const struct sdfa_loss sdfa_loss_softmax_ce = {check, error};
 int sdfa_learn(struct sdfa *s, uint32_t label) {
     if (s->tail_ram && sdfa_learning_of(s)->loss != SDFA_LOSS_SOFTMAX_CE)
         return SDFA_ERR_LOSS;
-    if (label >= s->class_n)
-        return s->tail_ram ? SDFA_ERR_LABEL : SDFA_ERR_FROZEN;
-    if (sdfa_slot_closed(s, label))
+    if (label >= s->class_n || sdfa_slot_closed(s, label))
         return s->tail_ram ? SDFA_ERR_LABEL : SDFA_ERR_FROZEN;
     return sdfa_step(s, &label);
 }

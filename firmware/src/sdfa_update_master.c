@@ -6,7 +6,7 @@
 #define MASTER_MAX (SDFA_INT8_MAX * FRACTION + FRACTION / 2 - 1) /* the largest that rounds to 127 */
 #define MASTER_MIN (-SDFA_INT8_MAX * FRACTION - FRACTION / 2)    /* the smallest that rounds to -127 */
 
-static int check(const struct sdfa *s) {
+SDFA_COLD static int check(const struct sdfa *s) {
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++) {
         const struct sdfa_dense_op *op = sdfa_layer_op(s, l); /* whose weights lie in the tail */
         if (!sdfa_in_range(sdfa_fractions_at(op), op->in_n * op->out_n, s->tail_len))
@@ -37,10 +37,10 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
 }
 
 /* All weights of a row. Each of the four bytes of a random word serves one of them. */
-static struct tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint32_t at, int32_t step) {
-    struct tally t = {0, 0};
+static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
+    uint32_t at = i * r->op->in_n, random = 0;
     int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + sdfa_fractions_at(r->op) + at;
-    uint32_t random = 0;
+    struct tally t = {0, 0};
     for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
         int32_t change;
         if ((j & 3u) == 0)
@@ -49,22 +49,12 @@ static struct tally move_weights(struct sdfa *s, const struct sdfa_rows *r, uint
         if (change)
             move_weight(w + j, f + j, change, &t);
     }
-    return t;
-}
-
-static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
-    int64_t bias_step = sdfa_bias_step(s, r->layer, step);
-    struct tally t = move_weights(s, r, i * r->op->in_n, step);
-    sdfa_row_moved(s, r, i, bias_step, t.moved, t.stopped);
+    s->stats.moved += t.moved;
+    s->stats.saturated_weights += t.stopped;
 }
 
 static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
-    const struct sdfa_rows r = sdfa_rows_of(s, l);
-    for (uint32_t i = 0; i < r.op->out_n; i++) {
-        int32_t step = sdfa_row_step(s, &r, i, d[i], 0);
-        if (step)
-            move_row(s, &r, i, step);
-    }
+    sdfa_move_rows(s, l, d, 0, move_row);
 }
 
 const struct sdfa_update sdfa_update_master = {start, check, layer};

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.care import AddClass, Care, Cared, CareStage, CareState, Judge, Judgement, care_ram, care_report
-from sdfa.data import Samples, load_samples
+from sdfa.data import Samples, check_samples, load_samples
 from sdfa.device import Classify, Device, HoldOut, Learn, LearnTarget, Remember, Run, Session, Set, Stage, Stats
 from sdfa.errors import SdfaError
 from sdfa.graph import Int8Array
@@ -119,12 +119,22 @@ def tail_weight_count(image: Image) -> int:
 
 def samples_of(image: Image, path: Path, added: int = 0) -> Samples:
     """A user's .npz file, checked to be what this image learns from. added: classes that are still to be opened."""
+    return load_samples(path, **_wanted(image, added))
+
+
+def samples_from(image: Image, x: npt.NDArray[Any], y: npt.NDArray[Any], added: int = 0) -> Samples:
+    """The same of arrays."""
+    return check_samples("samples", np.asarray(x), np.asarray(y), **_wanted(image, added))
+
+
+def _wanted(image: Image, added: int) -> dict[str, Any]:
+    """What samples must be like."""
     labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
     outputs = class_count(image)
     classes = open_classes(image) + added
     if classes > outputs:
         raise SdfaError(f"--add-class {added}: the image has {outputs - open_classes(image)} spare classes left")
-    return load_samples(path, input_shape=input_shape(image), classes=classes if labels else None, outputs=outputs)
+    return {"input_shape": input_shape(image), "classes": classes if labels else None, "outputs": outputs}
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:

@@ -26,6 +26,11 @@ def model_dir(name: str) -> Path:
     return _find(f"models/{name}", "model.toml")
 
 
+def bench_file() -> Path:
+    """The benchmark's figures. SdfaError if this installation lacks them."""
+    return _find("tests/bench", "results.json") / "results.json"
+
+
 def _find(folder: str, witness: str) -> Path:
     """`folder` in the wheel or in the checkout: the first that holds the file `witness`."""
     for root in (_WHEEL, _CHECKOUT):

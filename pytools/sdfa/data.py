@@ -107,6 +107,19 @@ def load_samples(
     outputs: targets in a row, if that is to be checked.
     """
     x, y = read_arrays(path, ("x", "y"))
+    return check_samples(path, x, y, input_shape=input_shape, classes=classes, outputs=outputs)
+
+
+def check_samples(
+    path: Path | str,
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    *,
+    input_shape: tuple[int, ...],
+    classes: int | None,
+    outputs: int | None,
+) -> Samples:
+    """The same of arrays; path: what messages call them."""
     if y.shape[:1] != x.shape[:1]:
         raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
     samples = check_inputs(path, x, input_shape)
@@ -146,7 +159,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
     raise SdfaError(f"{path} has no array {' and no array '.join(missing)} (it has {have}); {save}")
 
 
-def check_inputs(path: Path, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> Inputs:
+def check_inputs(path: Path | str, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> Inputs:
     """x as int8 or float32 of shape (n, *input_shape), n >= 1; raises SdfaError, which names the path."""
     if x.shape[1:] != input_shape or x.ndim == 0:
         raise SdfaError(f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x")
@@ -166,7 +179,7 @@ def _batch(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['n', *map(str, shape)])})"
 
 
-def _finite(path: Path, name: str, values: npt.NDArray[Any]) -> Float32Array:
+def _finite(path: Path | str, name: str, values: npt.NDArray[Any]) -> Float32Array:
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
     bad = np.argwhere(~np.isfinite(single))
@@ -178,7 +191,7 @@ def _finite(path: Path, name: str, values: npt.NDArray[Any]) -> Float32Array:
     return single
 
 
-def _labels(path: Path, y: npt.NDArray[Any], classes: int) -> Int64Array:
+def _labels(path: Path | str, y: npt.NDArray[Any], classes: int) -> Int64Array:
     """y as int64[n] in 0 ... classes - 1."""
     if y.ndim != 1:
         raise SdfaError(f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample")
@@ -192,7 +205,7 @@ def _labels(path: Path, y: npt.NDArray[Any], classes: int) -> Int64Array:
     return y.astype(np.int64)
 
 
-def _targets(path: Path, y: npt.NDArray[Any], outputs: int | None) -> Float32Array:
+def _targets(path: Path | str, y: npt.NDArray[Any], outputs: int | None) -> Float32Array:
     """y as finite float32[n, m], m = outputs, or at least 1."""
     if y.ndim != 2 or y.shape[1] == 0 or outputs not in (None, y.shape[1]):
         raise SdfaError(f"{path}: y has the shape {y.shape}, but targets need (n, {outputs or 'outputs'}); reshape y")

@@ -44,8 +44,11 @@ RULES = (
     Rule("random k=1", "random", 1, 0.004),
     Rule("aligned k=1", "aligned", 1, 0.008),
     Rule("aligned k=2", "aligned", 2, 0.008),
+    Rule("live k=2", "live", 2, 0.006),
     Rule("bp", "bp", 1, 0.008),
 )
+OURS = "live k=2"
+"""The default of `pytools export`."""
 
 
 def export_digits(rule: Rule, settings: ModelSettings, seed: int = 1) -> Export:
@@ -96,7 +99,7 @@ def run_demo(out: Path, sensor: str, target_name: str, console: Console) -> dict
     curves = {"none": (base,) * (EPOCHS + 1)} | {name: o.scores for name, o in outcomes.items()}
     title = f"digits, sensor changed by {sensor}: {ADAPT_SAMPLES} labelled samples, on {target.name}"
     learning_curves(curves, title, out / "curves.png")
-    write_whole(out / "learned.sdfa", outcomes["aligned k=2"].image)
+    write_whole(out / "learned.sdfa", outcomes[OURS].image)
     result = _result(sensor, target, curves, outcomes)
     write_whole(out / "demo.json", f"{json.dumps(result, indent=1)}\n".encode())
     _show(result, outcomes, out, console)
@@ -107,9 +110,8 @@ def _say(console: Console, sensor: str, target: Target) -> None:
     """What happens, a sentence per step."""
     console.print("1. Export: an int8 network for handwritten digits becomes an image.")
     console.print(f"2. Change: {sensor!r} changes every picture; the network fails on them.")
-    console.print(
-        f"3. Learn: the C runtime ({target.name}) learns {ADAPT_SAMPLES} pictures, {EPOCHS} epochs, by 5 rules."
-    )
+    rules = f"{EPOCHS} epochs, by {len(RULES)} rules"
+    console.print(f"3. Learn: the C runtime ({target.name}) learns {ADAPT_SAMPLES} pictures, {rules}.")
     console.print("4. Check: Python models, one in integers and one in floats, do the same steps.")
 
 
@@ -117,7 +119,7 @@ def _result(
     sensor: str, target: Target, curves: dict[str, tuple[float, ...]], outcomes: dict[str, Outcome]
 ) -> dict[str, Any]:
     settings = load_settings(model_dir("digits") / "model.toml")
-    rule = next(r for r in RULES if r.name == "aligned k=2")
+    rule = next(r for r in RULES if r.name == OURS)
     proof = check(target, export_digits(rule, settings).data, changed_digits(sensor)[0])
     rows = {
         name: {"before": c[0], "after": c[-1], "curve": list(c)} | _work(outcomes.get(name))

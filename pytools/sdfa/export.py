@@ -34,10 +34,12 @@ from sdfa.twin.infer import run_until
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
 
-DEFAULT_FEEDBACK = "aligned"
+DEFAULT_FEEDBACK = "live"
 DEFAULT_CONNECTIONS = 2
-DEFAULT_RATE = {"softmax_ce": 0.008, "mse": 0.01}
-DEFAULT_TAU = {"softmax_ce": 1 / 32, "mse": 0.0}
+DEFAULT_RATE = {"softmax_ce": 0.016, "mse": 0.01}
+DEFAULT_TAU = {"softmax_ce": 0.0, "mse": 0.0}
+"""Rate and threshold for few samples of somebody new, whose small errors count: 1/32 costs 0.3 to 1.7 points on the
+sets of docs/results.md, and saves half to nine tenths of the updates. Where there are many samples it costs nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +80,11 @@ class Options:
             theirs.pop("train_last", None)  # said of another feedback
         return replace(self, **(theirs | mine), labels=self.labels or said.labels)
 
-    def refuse_useless(self, said: ModelSettings) -> None:
-        """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given."""
+    def refuse_useless(self, said: ModelSettings, default: str = DEFAULT_FEEDBACK) -> None:
+        """SdfaError for a choice that would have no effect. The seed has none in many cases: it may always be given.
+
+        default: the feedback where none is chosen.
+        """
         filled = self.filled(said)
         if filled.train_last == 0:
             for name in (
@@ -88,12 +93,18 @@ class Options:
                 if getattr(self, name) is not None:
                     option = {"rate": "lr", "tau": "threshold"}.get(name, name)
                     raise SdfaError(f"--{option} has no use where nothing learns (--train-last 0): leave it away")
-        feedback = filled.feedback or DEFAULT_FEEDBACK
+        feedback = filled.feedback or default
         for name, kinds in _USES.items():
             if getattr(self, name) is not None and feedback not in kinds:
                 raise SdfaError(f"--{name} has no use with --feedback {feedback}: leave one of them away")
         if self.calib is not None and filled.jacobian == "product":
             raise SdfaError("--calib has no use with --jacobian product: leave one of them away")
+
+
+def averages(options: Options) -> bool:
+    """Whether these options, filled, make use of calibration inputs."""
+    feedback = options.feedback or DEFAULT_FEEDBACK
+    return options.train_last != 0 and feedback in _USES["calib"] and options.jacobian != "product"
 
 
 _SAID = {
@@ -113,20 +124,32 @@ _USES = {
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """The result: the image's bytes, the same parsed, C source, report (JSON-able)."""
+    """The result: the image's bytes, the same parsed, C source, report (JSON-able).
+
+    tflite: the model file, where it was made on the way; learned weights can be merged into it.
+    """
 
     name: str
     data: bytes
     image: Image
     csource: CSource
     report: dict[str, Any]
+    tflite: bytes | None = None
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write NAME.sdfa .c .h .json, and NAME.tflite where it was made; returns their paths. As write_files."""
+        return write_files(self, Path(folder))
 
 
 def export_file(path: Path, name: str | None, options: Options, said: ModelSettings | None = None) -> Export:
     """Export a .tflite file. said: its model.toml. Raises SdfaError, also when a budget is exceeded."""
     graph, _ = read_model(path)
-    said = said or ModelSettings()
-    chosen = c_name((said.name or path.stem) if name is None else name)
+    return export_within(graph, name, options, said or ModelSettings())
+
+
+def export_within(graph: Graph, name: str | None, options: Options, said: ModelSettings) -> Export:
+    """Export a loaded model, with what its settings say where the options say nothing, within their budgets."""
+    chosen = c_name((said.name or graph.name) if name is None else name)
     if name not in (None, chosen):  # the files must have the name that was asked for
         raise SdfaError(f"--name {name!r} is no C name: give {chosen}")
     result = export_graph(graph, chosen, options.filled(said))
@@ -210,7 +233,8 @@ def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | Non
     tau = DEFAULT_TAU[loss] if options.tau is None else options.tau
     if feedback != "live" or len(tail.layers) == 1:
         k = tables[0].index.shape[1] if tables else 0
-    jacobian = jacobian_of(feedback, options) if tables else None
+    said = jacobian_of(feedback, options)  # refuses it even where there is no table
+    jacobian = said if tables else None
     return Learning(
         tail, loss, feedback, k, rate, tau, _seed(options), tables, _master_bits(options), centred, jacobian
     )
@@ -328,7 +352,8 @@ def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None =
     texts = {
         ".c": export.csource.source, ".h": export.csource.header, ".json": json.dumps(export.report, indent=1) + "\n",
     }  # fmt: skip
-    contents = {".sdfa": export.data} | {ext: text.encode() for ext, text in texts.items()} | dict(more or {})
+    made = {} if export.tflite is None else {".tflite": export.tflite}
+    contents = {".sdfa": export.data} | {ext: text.encode() for ext, text in texts.items()} | made | dict(more or {})
     files = {f"{export.name}{ext}": data for ext, data in contents.items()}
     check_folder(folder)
     others = (

@@ -38,7 +38,7 @@ class Image:
     learning: one record LEARNING or None; layers: LAYER[layer_n], first to last.
     gold: one record GOLD or None.
     learned: one record LEARNED and learned_tail: tail_len bytes, both None without the section `LRND`.
-    meta: the section `META`, empty without it.
+    meta: the section `META`, empty without it. raw: the bytes that were read.
     """
 
     header: np.void
@@ -54,6 +54,7 @@ class Image:
     learned_tail: bytes | None
     gold: np.void | None
     meta: dict[str, Any]
+    raw: bytes
 
     @property
     def present_tail(self) -> bytes:
@@ -122,7 +123,7 @@ def _read(data: bytes, name: str) -> Image:
     tail = sections["TAIL"] if tail_len else b""
     return Image(
         header, bytes(header["model_id"]), tensors, ops, op_off, sections["DATA"],
-        tail, learning, layers, learned, learned_tail, _gold(sections.get("GOLD")), _meta(sections.get("META")),
+        tail, learning, layers, learned, learned_tail, _gold(sections.get("GOLD")), _meta(sections.get("META")), data,
     )  # fmt: skip
 
 

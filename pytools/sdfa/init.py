@@ -18,6 +18,8 @@ from sdfa.load import load_tflite
 
 DEFAULT_HEADROOM = 4.0
 DEFAULT_FEEDBACK = "aligned"
+DEFAULT_TAU = {"softmax_ce": 1 / 32, "mse": 0.0}
+"""From scratch a threshold costs nothing; of a trained model's few samples the small errors count (sdfa.export)."""
 POWER_RATE = {"softmax_ce": 0.4, "mse": 0.2}
 """Default learning rate times the mean squared length of an input, and times the hidden layers: by so much of its error
 a step moves what a neuron of the first layer computes. Twice as much is too much for some nets."""
@@ -78,6 +80,7 @@ def _filled(options: Options, layers: int) -> Options:
         feedback=feedback,
         seed=1 if options.seed is None else options.seed,
         train_last=options.train_last or (1 if feedback == "last" else layers),
+        tau=DEFAULT_TAU.get(loss) if options.tau is None else options.tau,
     )
 
 

@@ -1,7 +1,9 @@
-"""What a .tflite or .sdfa file holds, as data (`describe`) and as tables for people (`show`)."""
+"""What a .tflite, .keras or .sdfa file holds, as data (`describe`) and as tables for people (`show`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.adapt import class_count
+from sdfa.bench import op_macs
 from sdfa.errors import SdfaError, printable
 from sdfa.export import Options, export_graph
 from sdfa.feedback_report import show_feedback
 from sdfa.fold import fold_shapes
-from sdfa.graph import Graph
+from sdfa.graph import Graph, Op
+from sdfa.image_diff import change_table, layer_values, weight_change
 from sdfa.image_reader import Image, read_image
+from sdfa.keras.model import keras_config, layers_of, refuse_foreign_code
 from sdfa.load import read_model
 from sdfa.memory_map import as_data, from_data, memory_map
 from sdfa.memory_picture import draw_png
@@ -27,7 +32,9 @@ from sdfa.records import FEEDBACKS, LOSSES, MAGIC, table_count
 def describe(path: Path) -> dict[str, Any]:
     """Everything about a model file or an image, JSON-able. Raises SdfaError."""
     if not path.is_file():
-        raise SdfaError(f"{path} is not a file: give a .tflite model or a .sdfa image")
+        raise SdfaError(f"{path} is not a file: give a .tflite model, a .keras model or a .sdfa image")
+    if path.suffix.lower() == ".keras":
+        return describe_keras(path)
     with path.open("rb") as f:
         magic = f.read(4)
     if magic == MAGIC.to_bytes(4, "little") or path.suffix == ".sdfa":
@@ -38,28 +45,70 @@ def describe(path: Path) -> dict[str, Any]:
 def _describe_model(path: Path) -> dict[str, Any]:
     graph, data = read_model(path)
     graph = fold_shapes(graph)
-    ops = [
-        {
-            "place": op.place, "kind": op.kind, "supported": op.kind in SUPPORTED_OPS,
-            "in": [list(graph.tensors[i].shape) for i in op.inputs[:1]],
-            "out": list(graph.tensors[op.outputs[0]].shape) if op.outputs else [],
-            "dtype": graph.tensors[op.outputs[0]].dtype if op.outputs else "",
-        }
-        for op in graph.ops
-    ]  # fmt: skip
+    planned, macs = _planned(graph)
     return {
-        "type": "tflite", "name": graph.name, "bytes": len(data), "sha256": graph.sha256, "ops": ops,
-        **_planned(graph),
+        "type": "tflite", "name": graph.name, "bytes": len(data), "sha256": graph.sha256,
+        "ops": [_lite_op(graph, op) | {"macs": macs.get(op.place)} for op in graph.ops], **planned,
     }  # fmt: skip
 
 
-def _planned(graph: Graph) -> dict[str, Any]:
-    """The memory map that an export for inference only would have, or why there is none."""
+def _lite_op(graph: Graph, op: Op) -> dict[str, Any]:
+    out = graph.tensors[op.outputs[0]] if op.outputs else None
+    quantized = out is not None and out.scale.size == 1
+    return {
+        "place": op.place, "kind": op.kind, "supported": op.kind in SUPPORTED_OPS,
+        "in": [list(graph.tensors[i].shape) for i in op.inputs[:1]],
+        "out": list(out.shape) if out else [], "dtype": out.dtype if out else "",
+        "scale": float(out.scale[0]) if out and quantized else None,
+        "zero_point": int(out.zero_point[0]) if out and quantized else None,
+    }  # fmt: skip
+
+
+def _planned(graph: Graph) -> tuple[dict[str, Any], dict[int, int]]:
+    """The memory map that an export for inference only would have, or why there is none; multiplications by place."""
     try:
-        image = export_graph(graph, "model", Options(train_last=0)).image
+        export = export_graph(graph, "model", Options(train_last=0))
     except SdfaError as error:
-        return {"memory": None, "refused": str(error)}
-    return {"memory": as_data(memory_map(image)), "refused": None}
+        return {"memory": None, "refused": str(error)}, {}
+    macs: dict[int, int] = {}
+    for op in export.report["ops"]:
+        macs[op["place"]] = macs.get(op["place"], 0) + op["macs"]
+    return {"memory": as_data(memory_map(export.image)), "refused": None}, macs
+
+
+def describe_keras(path: Path) -> dict[str, Any]:
+    """The layers of a .keras file, as it says; without TensorFlow."""
+    config, data = keras_config(path), path.read_bytes()
+    try:
+        refuse_foreign_code(path.name, config)
+        refused = None
+    except SdfaError as error:
+        refused = str(error)
+    layers = [
+        {
+            "name": str(inner.get("name")), "kind": str(layer.get("class_name")),
+            "in": _keras_shape(layer, inner), "settings": {k: v for k, v in inner.items() if k in _KERAS_SETTINGS},
+        }
+        for layer in layers_of(config)
+        if isinstance(inner := layer.get("config"), dict)
+    ]  # fmt: skip
+    return {
+        "type": "keras", "name": path.stem, "bytes": len(data), "sha256": sha256(data).hexdigest(),
+        "class": str(config.get("class_name")), "layers": layers, "refused": refused,
+    }  # fmt: skip
+
+
+_KERAS_SETTINGS = (
+    "units", "filters", "kernel_size", "strides", "padding", "activation", "use_bias", "pool_size", "rate", "axis",
+    "depth_multiplier", "dilation_rate", "target_shape",
+)  # fmt: skip
+
+
+def _keras_shape(layer: dict[str, Any], inner: dict[str, Any]) -> list[int | None] | None:
+    """Shape of the layer's input, with the open batch size as None, if the file says."""
+    build = layer.get("build_config")
+    found = build.get("input_shape") if isinstance(build, dict) else inner.get("batch_shape")
+    return found if isinstance(found, list) and all(n is None or isinstance(n, int) for n in found) else None
 
 
 def describe_image(image: Image) -> dict[str, Any]:
@@ -67,7 +116,8 @@ def describe_image(image: Image) -> dict[str, Any]:
     head = image.header
     return {
         "type": "sdfa", "name": image.meta.get("name"), "source": image.meta.get("source"),
-        "model_id": image.model_id.hex(), "bytes": int(head["image_len"]),
+        "source_sha256": image.meta.get("source_sha256"), "tool": image.meta.get("tool"),
+        "labels": image.meta.get("labels"), "model_id": image.model_id.hex(), "bytes": int(head["image_len"]),
         "ram": {"arena": int(head["arena_len"]), "tail": int(head["tail_len"])},
         "input": image.meta.get("input"), "output": image.meta.get("output"),
         "ops": [
@@ -89,7 +139,9 @@ def _op(image: Image, kind: str, record: np.void) -> dict[str, Any]:
     for end in ("in", "out"):
         t = image.tensors[int(record[end])]
         shapes[end] = [int(t["h"]), int(t["w"]), int(t["c"])]
-    return {"kind": kind, **shapes}
+    out = image.tensors[int(record["out"])]
+    return {"kind": kind, **shapes, "macs": op_macs(image, kind, record), "scale": float(out["scale"]),
+            "zero_point": int(out["zero_point"])}  # fmt: skip
 
 
 def _learning(image: Image) -> dict[str, Any] | None:
@@ -128,18 +180,31 @@ def _learned(image: Image) -> dict[str, Any]:
     return {
         "steps": int(g["steps"]), "rate": int(g["rate_q24"]) / 2**24, "tau": int(g["tau_q15"]) / 2**15,
         "changed_bytes": int(changed.sum()), "tail_bytes": len(image.tail),
+        "layers": [_learned_layer(image, n) for n in range(len(image.layers))],
     }  # fmt: skip
+
+
+def _learned_layer(image: Image, n: int) -> dict[str, Any]:
+    """How far a layer is from the factory."""
+    (w, bias), (v, now) = (layer_values(image, n, tail) for tail in (image.tail, image.present_tail))
+    return {"layer": n, **weight_change(w, v), "biases": int(np.sum(bias != now)), "biases_total": len(bias)}
 
 
 def show(what: dict[str, Any], console: Console) -> None:
     """Tables for people."""
     console.print(f"{printable(str(what['name']))}  {what['bytes']} bytes", style="bold", soft_wrap=True)
+    if what["type"] == "keras":
+        _show_keras(what, console)
+        return
     more = ["left out"] if any(op.get("left_out") for op in what["ops"]) else []
-    table = Table("#", "operation", "in", "out", *more)
+    table = Table("#", "operation", "out", "MACs", "scale", "zero", *more)
     for i, op in enumerate(what["ops"]):
         mark = "" if op.get("supported", True) else "  (not supported)"
-        shape = op["in"][0] if op["in"] and isinstance(op["in"][0], list) else op["in"]
-        cells = [str(op.get("place", i)), op["kind"] + mark, _shape(shape), _shape(op["out"])]
+        macs, scale = op["macs"], op["scale"]
+        cells = [
+            str(op.get("place", i)), op["kind"] + mark, _shape(op["out"]), f"{macs:,}" if macs else "",
+            "" if scale is None else f"{scale:.4g}", "" if scale is None else str(op["zero_point"]),
+        ]  # fmt: skip
         table.add_row(*cells, *(str(op["left_out"] or "") for _ in more))
     console.print(table)
     if what["type"] == "sdfa":
@@ -155,20 +220,35 @@ def show(what: dict[str, Any], console: Console) -> None:
         console.print(f"It cannot be exported: {what['refused']}")
 
 
+def _show_keras(what: dict[str, Any], console: Console) -> None:
+    table = Table("layer", "class", "in", "settings")
+    for layer in what["layers"]:
+        shape = "" if layer["in"] is None else _shape(["n" if n is None else n for n in layer["in"]])
+        settings = ", ".join(f"{name} {value}" for name, value in layer["settings"].items())
+        table.add_row(*map(printable, (layer["name"], layer["kind"], shape, settings)))
+    console.print(table)
+    next_step = what["refused"] or "pytools quantize makes an int8 .tflite file of it, and says what that costs."
+    console.print(printable(next_step))
+
+
 def picture(what: dict[str, Any]) -> bytes:
     """The memory map as a PNG. SdfaError for a model that cannot be exported."""
-    if not what["memory"]:
-        raise SdfaError(f"there is no memory map to draw: {what['refused']}")
+    if not what.get("memory"):
+        why = "a Keras model has none: quantize it first" if what["type"] == "keras" else what["refused"]
+        raise SdfaError(f"there is no memory map to draw: {why}")
     return draw_png(from_data(what["memory"]), f"{what['name']}: the arena, operation by operation")
 
 
-def _shape(shape: list[int]) -> str:
+def _shape(shape: Sequence[object]) -> str:
     return " x ".join(map(str, shape))
 
 
 def _show_image(what: dict[str, Any], console: Console) -> None:
     ram = what["ram"]
-    console.print(f"model id {what['model_id']}, from {printable(str(what['source']))}", soft_wrap=True)
+    tool = f", by {printable(str(what['tool']))}" if what["tool"] else ""
+    console.print(f"model id {what['model_id']}, from {printable(str(what['source']))}{tool}", soft_wrap=True)
+    if what["labels"]:
+        console.print(printable(f"labels: {', '.join(map(str, what['labels']))}"))
     console.print(f"RAM: arena {ram['arena']} + trainable tail {ram['tail']} bytes; the arena, operation by operation:")
     console.print(draw(from_data(what["memory"]), console.width))
     g = what["learning"]
@@ -190,3 +270,4 @@ def _show_image(what: dict[str, Any], console: Console) -> None:
             f"Learned: {learned['steps']} steps, {learned['changed_bytes']} of {learned['tail_bytes']} bytes differ; "
             f"goes on with rate {learned['rate']:.4g}, threshold {learned['tau']:.4g}"
         )
+        console.print(change_table(learned["layers"]))

@@ -21,8 +21,8 @@ _SHOWN = 120  # characters of a name that are kept
 # the smallest and largest zero point of the types whose zero point matters
 _ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 _OTHER_FILES = {
-    ".keras": "it is a Keras model: convert it to full-integer int8 first",
-    ".h5": "it is a Keras model: convert it to full-integer int8 first",
+    ".keras": "it is a Keras model: run pytools quantize first",
+    ".h5": "it is a Keras model: run pytools quantize first",
     ".onnx": "it is an ONNX model: convert it to .tflite first",
 }
 

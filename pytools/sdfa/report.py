@@ -12,7 +12,64 @@ def export_tables(report: dict[str, Any]) -> list[Table | str]:
     parts: list[Table | str] = [f"{report['name']} from {report['source']}", _ops(report), *_left_out(report)]
     if report["learning"]:
         parts += _learning(report["learning"])
-    return [*parts, _memory(report)]
+    if "quantization" in report:
+        parts += quantization_tables(report["quantization"])
+    parts.append(_memory(report))
+    if "estimate" in report:
+        parts += _estimate(report["estimate"])
+    return parts + (_measured(report["measured"]) if "measured" in report else [])
+
+
+def quantization_tables(q: dict[str, Any]) -> list[Table | str]:
+    """What `pytools quantize` says: error by layer, against the float model on the calibration samples."""
+    table = Table("#", "layer", "range", "weights", "output", "mean error", "saturated")
+    for row in q["errors"]["layers"]:
+        low, high = row["range"]
+        name = row["kind"].lower() if "PartitionedCall" in row["name"] else row["name"].split("/")[0]
+        table.add_row(
+            str(row["place"]), name, f"{low:.3g} to {high:.3g}", _decibels(row["weights_sqnr_db"]),
+            _decibels(row["sqnr_db"]), f"{row['mean_error']:.2g}", f"{100 * row['saturated']:.2g} %",
+        )  # fmt: skip
+    said = (
+        f"{q['name']}: {q['bytes']:,} bytes of int8, signal to noise against float on {q['errors']['samples']} samples"
+    )
+    same = q["errors"]["same_class"]
+    if same is not None:
+        said += f": the largest output is the same for {100 * same:.1f} %"
+    learns = ", ".join(map(str, q["learns"]))
+    room = [f"{q['headroom']:g} times the range for what will learn: operations {learns}"] if learns else []
+    return [said, table, *room]
+
+
+def _decibels(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} dB"
+
+
+def _estimate(e: dict[str, Any]) -> list[Table | str]:
+    """The table of cores, and what it is."""
+    table = Table("core (estimate)", "inference", "update", "steps/s", "code", "stack")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for core, row in e["cores"].items():
+        steps = row["steps_per_second"] or row["runs_per_second"]
+        learn = f"{row['learn']:,}" if row["learn"] else ""
+        table.add_row(core, f"{row['run']:,}", learn, f"{steps:,.0f}", f"{row['code']:,}", f"{row['stack']:,}")
+    return [
+        table,
+        "Estimates from measured kernels, as executed instructions; --measure qemu:... measures. Steps per second (an "
+        f"inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real cores take longer. "
+        "Code and stack are those of a similar model.",
+    ]
+
+
+def _measured(b: dict[str, Any]) -> list[Table | str]:
+    """One line of what `pytools bench` says."""
+    of = b["instructions"]
+    update = f", update {of['learn']['mean']:,}" if "learn" in of else ""
+    return [
+        f"measured on {b['target']} ({b['core']}) with random samples: inference {of['run']['mean']:,} instructions"
+        f"{update}; stack {b['ram']['stack']:,}, code {b['flash']['code']:,} bytes"
+    ]
 
 
 def ram_line(ram: dict[str, int | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +100,26 @@ def beside_note(model: Path, sha256: str) -> list[str]:
     return [] if said in (None, sha256) else [f"model.toml beside {model.name} is about another file: not used"]
 
 
+_UNITS = {"": 1, "K": 1024, "M": 1024**2}
+
+
+def parse_budget(text: str) -> dict[str, int]:
+    """ "ram=20K,flash=64K" -> bytes by name; K is 1,024. Raises SdfaError."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(ram|flash)\s*=\s*(\d{1,9})([KM]?)B?\s*", part, re.IGNORECASE)
+        if match is None or match[1].lower() in found or int(match[2]) == 0:
+            raise SdfaError(f"--budget {text!r}: say ram=20K,flash=64K, or one of them; K is 1,024 bytes")
+        found[match[1].lower()] = int(match[2]) * _UNITS[match[3].upper()]
+    return found
+
+
 def check_budget(settings: ModelSettings, ram: dict[str, int], flash: dict[str, int]) -> None:
     """SdfaError that names the largest contributors when a budget is exceeded. Parts in bytes."""
     for what, budget, parts in (("RAM", settings.ram, ram), ("flash", settings.flash, flash)):
         if budget is not None and sum(parts.values()) > budget:
             largest = ", ".join(f"{k} {v}" for k, v in sorted(parts.items(), key=lambda kv: -kv[1])[:3])
             raise SdfaError(
-                f"{what}: {sum(parts.values())} bytes, the budget in model.toml is {budget}; largest: {largest}: "
+                f"{what}: {sum(parts.values())} bytes, the budget is {budget}; largest: {largest}: "
                 "shrink the model or raise the budget"
             )

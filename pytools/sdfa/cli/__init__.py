@@ -13,10 +13,11 @@ from sdfa.cli.base import app
 from sdfa.cli.device import device
 from sdfa.cli.doctor import doctor
 from sdfa.cli.experiment import experiment
-from sdfa.cli.files import export, inspect, merge
+from sdfa.cli.files import export, inspect, merge, quantize
 from sdfa.cli.machines import bench, check, demo, learn, run
 from sdfa.cli.paper import convs, costs, paper, results, scratch
 from sdfa.cli.people import fetch, personalize
+from sdfa.cli.project import new
 from sdfa.cli.untrained import init
 from sdfa.errors import SdfaError, printable
 
@@ -37,8 +38,10 @@ __all__ = [
     "learn",
     "main",
     "merge",
+    "new",
     "paper",
     "personalize",
+    "quantize",
     "results",
     "run",
     "scratch",

@@ -41,6 +41,10 @@ CentredOpt = Annotated[
 RankOpt = Annotated[
     int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
 ]
+HeadroomOpt = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Keras models: range of what will learn, times what it is now (default 1.25)."),
+]
 HtmlOpt = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Write one HTML page: curve, confusion, differences, memory map."),

@@ -5,18 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
-from sdfa.cli.base import SEED_MAX, CentredOpt, JsonOpt, RankOpt, app, console, emit, load_image
+from sdfa.cli.base import (
+    SEED_MAX,
+    CentredOpt,
+    HeadroomOpt,
+    JsonOpt,
+    RankOpt,
+    app,
+    console,
+    emit,
+    load_image,
+    progress,
+)
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A full-integer int8 .tflite file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="An int8 .tflite file; or .keras, .h5 or a SavedModel folder, with --calib."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option("-o", metavar="FOLDER", help="A new or empty folder, or that of an earlier export.")
     ],
@@ -25,7 +39,7 @@ def export(
         int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
     ] = None,
     feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="aligned (the default), live, random, dense, bp or last.")
+        str | None, typer.Option(metavar="KIND", help="live (the default), aligned, random, dense, bp or last.")
     ] = None,
     connections: Annotated[
         int | None,
@@ -42,8 +56,10 @@ def export(
         typer.Option(metavar="N", help="Seed of random feedback and of the rounding.", min=0, max=SEED_MAX),
     ] = None,
     calib: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Inputs (.npz with x) to average the Jacobian over.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Inputs (.npz with x): scales of a Keras model, and aligned feedback."),
     ] = None,
+    headroom: HeadroomOpt = None,
     lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate to start with.")] = None,
     threshold: Annotated[
         float | None, typer.Option(metavar="ERROR", help="Smaller output errors are dropped (0 to below 1).")
@@ -58,41 +74,47 @@ def export(
     spare_classes: Annotated[
         int, typer.Option(metavar="N", help="Outputs for classes that are added on the device.", min=0)
     ] = 0,
+    budget: Annotated[
+        str,
+        typer.Option(metavar="ram=20K,flash=64K", help="Fail when arena, weights and state, or the image, need more."),
+    ] = "",
+    clock: Annotated[
+        float, typer.Option(metavar="MHZ", help="Clock of the core, for the estimate of speed.", min=0.001, max=10000)
+    ] = 64.0,
+    measure: Annotated[
+        str, typer.Option(metavar="TARGET", help="Measure on an emulated board as well: qemu:mps2-an386 and others.")
+    ] = "",
     json_to: JsonOpt = None,
 ) -> None:
-    """Turn a .tflite model into an image, C source and a report.
+    """Turn a model into an image, C source and a report, and say what it will cost on a device.
 
     Example: [cyan]pytools export models/digits/model.tflite -o build/digits --train-last 3[/cyan]
-    """
-    from sdfa.export import Options, export_file, write_files
-    from sdfa.load import read_model
-    from sdfa.settings import beside, beside_note
 
+    A Keras model: [cyan]pytools export model.keras --calib samples.npz -o build/mine --budget ram=20K[/cyan]
+    """
+    from sdfa.api import export as export_model
+    from sdfa.estimate import estimate_report
+    from sdfa.export import Options
+    from sdfa.settings import parse_budget
+    from sdfa.targets import find_counting
+
+    machine = find_counting(measure) if measure else None
     check_outputs([], [model, calib], json_to)
-    graph, _ = read_model(model)
-    said = beside(model, graph.sha256)
     asked = Options(
         train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
         jacobian=jacobian, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
-        labels=tuple(labels.split(",")) if labels else (), calib=_calibration(graph, calib),
-        spare=spare_classes,
+        labels=tuple(labels.split(",")) if labels else (), spare=spare_classes,
     )  # fmt: skip
-    asked.refuse_useless(said)
-    result = export_file(model, name, asked, said)
-    result.report["warnings"] += beside_note(model, graph.sha256)
-    files = write_files(result, out)
+    limits = parse_budget(budget) if budget else None
+    with progress.status(f"exporting {model.name}"):
+        result = export_model(model, asked, name=name, calib=calib, headroom=headroom, budget=limits)
+        result.report["estimate"] = estimate_report(result.image, clock)
+        if machine is not None:
+            from sdfa.bench import bench
+
+            result.report["measured"] = bench(machine, result.data)
+    files = result.save(out)
     emit(result.report, json_to, lambda: show_export(result.report, files))
-
-
-def _calibration(graph: Any, calib: Path | None) -> npt.NDArray[np.int8] | None:
-    from sdfa.adapt import quantize_values
-    from sdfa.data import load_inputs
-
-    if calib is None:
-        return None
-    t = graph.tensors[graph.inputs[0]]
-    x = load_inputs(calib, input_shape=tuple(t.shape[1:]))
-    return quantize_values(x, float(t.scale[0]), int(t.zero_point[0]))
 
 
 def show_export(report: dict[str, Any], files: list[Path]) -> None:
@@ -100,15 +122,56 @@ def show_export(report: dict[str, Any], files: list[Path]) -> None:
 
     for part in export_tables(report):
         console.print(part)
-    for warning in report["warnings"]:
-        console.print(f"note: {warning}", style="yellow")
+    _show_notes(report["warnings"])
     others = ", ".join(file.suffix for file in files[1:])
     console.print(f"Wrote {files[0]}, {others}", soft_wrap=True)
 
 
+def _show_notes(notes: list[str]) -> None:
+    for note in notes:
+        console.print(f"note: {note}", style="yellow")
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")],
+    calib: Annotated[
+        Path, typer.Option(metavar="FILE", help="Samples (.npz with x, float32) that show the ranges; 100 or more.")
+    ],
+    out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The int8 .tflite file.")],
+    train_last: Annotated[
+        int | None, typer.Option(metavar="N", help="Dense layers that will learn (default: up to 2; 0: none).", min=0)
+    ] = None,
+    headroom: HeadroomOpt = None,
+    json_to: JsonOpt = None,
+) -> None:
+    """Turn a Keras model into a full-integer int8 .tflite file, and say what that costs, layer by layer.
+
+    Example: [cyan]pytools quantize model.keras --calib samples.npz -o model.tflite[/cyan]
+    """
+    from sdfa.api import quantize as quantize_model
+    from sdfa.report import quantization_tables
+
+    check_outputs([out], [model, calib], json_to)
+    with progress.status(f"quantizing {model.name}"):
+        result = quantize_model(model, calib, train_last=train_last, headroom=headroom)
+    write_whole(out, result.model)
+
+    def show() -> None:
+        for part in quantization_tables(result.report):
+            console.print(part)
+        _show_notes(result.report["warnings"])
+        console.print(f"Wrote {out}", soft_wrap=True)
+
+    emit(result.report, json_to, show)
+
+
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite model or an .sdfa image.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite or .keras model, or an .sdfa image.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="A second image: show what differs, layer by layer.")
+    ] = None,
     picture_to: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Draw the memory map as a PNG.")
     ] = None,
@@ -126,10 +189,17 @@ def inspect(
     """Show what a model or an image holds, and its memory map over time.
 
     Example: [cyan]pytools inspect build/digits/digits.sdfa --feedback --picture map.png[/cyan]
+
+    What was learned: [cyan]pytools inspect build/digits/digits.sdfa learned.sdfa[/cyan]
     """
     from sdfa.inspect import describe, picture, show
 
-    check_outputs([picture_to] if picture_to else [], [path, calib], json_to)
+    check_outputs([picture_to] if picture_to else [], [path, other, calib], json_to)
+    if other is not None:
+        if feedback or picture_to is not None or calib is not None:
+            raise SdfaError("--feedback, --calib and --picture are about one image: give only one")
+        _inspect_both(path, other, json_to)
+        return
     what = describe(path)
     if feedback:
         what["feedback"] = _feedback_of(path, what["type"], calib)
@@ -138,6 +208,13 @@ def inspect(
     if picture_to is not None:
         write_whole(picture_to, picture(what))
     emit(what, json_to, lambda: show(what, console))
+
+
+def _inspect_both(path: Path, other: Path, json_to: Path | None) -> None:
+    from sdfa.image_diff import compare_images, show_difference
+
+    result = compare_images(load_image(path)[1], load_image(other)[1])
+    emit(result, json_to, lambda: show_difference(result, console))
 
 
 def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:

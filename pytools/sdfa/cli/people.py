@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from sdfa.cli.base import JsonOpt, TargetOpt, console, emit, progress
+from sdfa.cli.base import EPOCHS_MAX, JsonOpt, TargetOpt, console, emit, progress
 from sdfa.cli.experiment import experiment, tracking
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_folder, check_outputs, write_whole
@@ -32,10 +32,17 @@ def personalize(
     threshold: Annotated[
         float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
     ] = 0.0,
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs [train]).")
+    ] = "",
     headroom: Annotated[
         float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
     ] = 1.25,
+    epochs: Annotated[int, typer.Option(metavar="N", help="The most that may be chosen.", min=1, max=EPOCHS_MAX)] = 60,
     decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Each rule once more, with a sample of each class held out as a judge.")
+    ] = False,
     tune_draws: Annotated[int, typer.Option(metavar="N", help="Draws per person whom rates are chosen on.", min=1)] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False,
     target: TargetOpt = "host",
@@ -65,7 +72,8 @@ def personalize(
     check_folder(out)
     question, known, about = ask(
         data, change=change, samples=samples, seeds=seeds, rules=rules, people=people, learn=train_last, tau=threshold,
-        decay=decay, headroom=headroom, tune_draws=tune_draws, quick=quick, target=target,
+        decay=decay, gate=gate, backbone=backbone, epochs=epochs, headroom=headroom, tune_draws=tune_draws,
+        quick=quick, target=target,
     )  # fmt: skip
     check_question(question, known)
     journal = Journal(out, question.described(known))
@@ -79,7 +87,7 @@ def personalize(
 
 @experiment.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift or fsdd.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift, myo_emg or fsdd.")],
     out: Annotated[
         Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
     ] = None,
@@ -112,7 +120,7 @@ def fetch(
 
 
 def _write(result: dict[str, Any], found: Any, out: Path) -> list[Path]:
-    from sdfa.experiment.page import as_csv, as_html, as_markdown
+    from sdfa.experiment.page import CURVE, as_csv, as_html, as_markdown, draw_curve
     from sdfa.plots import people_bars
 
     panels = {
@@ -126,7 +134,8 @@ def _write(result: dict[str, Any], found: Any, out: Path) -> list[Path]:
     }  # fmt: skip
     for name, content in files.items():
         write_whole(out / name, content)
-    return [out / name for name in files]
+    curve = [draw_curve(result, out / CURVE)] if len(result["k"]) > 1 else []
+    return [*(out / name for name in files), *curve]
 
 
 _SHOWN = ("rule", "before", "after", "worst", "minus float bp", "minus last", "forgotten")

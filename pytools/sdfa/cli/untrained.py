@@ -57,7 +57,7 @@ def init(
     """
     from sdfa.dense_model import parse_sizes
     from sdfa.export import Options
-    from sdfa.init import init_net, write_init
+    from sdfa.init import DEFAULT_FEEDBACK, init_net, write_init
     from sdfa.settings import ModelSettings
 
     check_outputs([], [calib], json_to)
@@ -66,7 +66,7 @@ def init(
         train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
         seed=seed, rate=lr, tau=threshold, loss=loss, master=master, labels=tuple(labels.split(",")) if labels else (),
     )  # fmt: skip
-    asked.refuse_useless(ModelSettings())
+    asked.refuse_useless(ModelSettings(), DEFAULT_FEEDBACK)
     export, model = init_net(widths, name, _calibration(calib, widths, loss), headroom, asked)
     files = write_init(export, model, out)
     emit(export.report, json_to, lambda: show_export(export.report, files))

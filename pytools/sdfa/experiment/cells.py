@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.adapt import sample_orders, tail_weight_count
+from sdfa.care import Judge
 from sdfa.dense_model import DenseNet, he_net
-from sdfa.device import Classify, Device, Learn, Set, Stage
+from sdfa.device import Classify, Device, HoldOut, Learn, Set, Stage
 from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters
 from sdfa.graph import Int8Array
@@ -44,18 +45,24 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """To learn (x, y), and the sets to score on: the new person's test part, then old people's samples."""
+    """To learn (x, y), and the sets to score on: the new person's test part, then old people's samples.
+
+    held: of the new person, for the gate; None: there is no gate. again: learning starts over with these too, where the
+    gate lets what was learned stay.
+    """
 
     x: FloatArray | Int8Array
     y: IntArray
     judges: tuple[tuple[FloatArray | Int8Array, IntArray], ...]
+    held: tuple[FloatArray | Int8Array, IntArray] | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class Scores:
     """test, old: accuracy before learning and at each look. updated: share of weight updates that were done.
 
-    saturated: weights that stopped at a limit. rate: the one that was used.
+    saturated: weights that stopped at a limit. rate: the one that was used. refused: the gate took the old ones back.
     """
 
     test: tuple[float, ...]
@@ -63,19 +70,26 @@ class Scores:
     updated: float
     saturated: int
     rate: float
+    refused: bool = False
 
 
 def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> Scores:
-    """int8 samples, on the C runtime: one batch. A rate that does not fit the model's fixed-point form is halved."""
+    """int8 samples, on the C runtime: one batch. A rate that does not fit the model's fixed-point form is halved.
+
+    With a gate the last scores are those of the weights that it left.
+    """
     plan = replace(plan, rate=usable_rate(image, plan.rate))
     judges = [Classify(np.asarray(x, np.int8)) for x, _ in samples.judges]
     stages: list[Stage] = [Set(tau_q15=tau_q15(plan.tau), seed=plan.seed & 0x7FFFFFFF), *judges]
+    stages += [HoldOut(np.asarray(samples.held[0], np.int8), samples.held[1])] if samples.held else []
     for first, rows in _stretches(len(samples.y), plan):
         stages += [
             Set(rate_q24=max(1, rate_q24(plan.rate_in(first)))),
             Learn(np.asarray(samples.x[rows], np.int8), samples.y[rows]),
         ]
-        stages += judges if first + len(rows) // len(samples.y) in plan.looks else []
+        end = first + len(rows) // len(samples.y)
+        stages += [Judge()] if samples.held and end == plan.epochs else []
+        stages += judges if end in plan.looks else []
     session = Device(find_target(target), image).session(stages)
     share = [
         tuple(float(np.mean(c == y)) for c in session.classes[i :: len(judges)])
@@ -84,7 +98,12 @@ def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> 
     stats = session.state.stats
     total = stats.steps * tail_weight_count(read_image(image))
     done = stats.weights_updated / max(total, 1)
-    return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights, plan.rate)
+    refused = any(judgement.refused for judgement in session.judgements)
+    if samples.held and samples.again and not refused:
+        x = np.concatenate([np.asarray(part, np.int8) for part in (samples.x, samples.held[0])])
+        y = np.concatenate([samples.y, samples.held[1]])
+        return learn_on_device(target, image, Samples(x, y, samples.judges), plan)
+    return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights, plan.rate, refused)
 
 
 def _stretches(n: int, plan: Plan) -> Iterator[tuple[int, IntArray]]:

@@ -6,6 +6,7 @@ What cannot run here, for want of its data, keeps the part that is there.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -39,6 +40,8 @@ class Run:
         folder = os.environ.get("SDFA_DATA", "")
         if self.data and not (folder and (Path(folder) / f"{self.data}.npz").is_file()):
             return f"{self.data}.npz in SDFA_DATA"
+        if "--backbone" in self.command and importlib.util.find_spec("tensorflow") is None:
+            return "TensorFlow (pip install 'sdfa[train]')"
         return ""
 
 
@@ -47,8 +50,11 @@ PAPER, SCRATCH = "The sparse-DFA paper's claims", "Learning from scratch, in int
 _RULES = "none,last,random k=1,aligned k=2,live k=2,live k=2 centred,bp,float bp"
 
 
-def _people(name: str, data: str, *options: str) -> Run:
-    command = ("personalize", data, "--rules", _RULES, *options)
+_FEW = "none,last,live k=2,float bp"
+
+
+def _people(name: str, data: str, *options: str, rules: str = _RULES) -> Run:
+    command = ("personalize", data, "--rules", rules, *options)
     return Run(f"people-{name}", PEOPLE, command, data if data != "digits" else "", quick=name == "digits")
 
 
@@ -60,8 +66,14 @@ RUNS = (
     _people("fsdd", "fsdd", "--tune-draws", "1"),
     _people("gas", "gas_drift"),
     _people("arabic", "arabic_commands", "--tune-draws", "1"),
-    _people("digits", "digits", "--samples", "50", "--tune-draws", "1"),
+    _people("digits", "digits", "--samples", "50", "--epochs", "20", "--tune-draws", "1"),
     _people("mnist", "mnist", "--change", "rot45", "--samples", "50", "--seeds", "5"),
+    *(_people(f"{name}-gate", data, "--gate", "--tune-draws", "1", rules="none,live k=2,float bp")
+      for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"), ("fsdd", "fsdd"))),
+    *(_people(f"{name}-k", data, "--samples", "1,5,10,20", "--tune-draws", "1", rules=_FEW)
+      for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"))),
+    *(_people(f"{name}-raw", data, "--backbone", "cnn", "--seeds", "2", "--tune-draws", "1", rules=_FEW)
+      for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"))),
     *(Run(f"scratch-{d}", SCRATCH, ("scratch", "--data", d), d if d != "digits" else "", quick=d == "digits")
       for d in ("digits", "mnist", "fashion_mnist")),
     *(Run(f"paper-{d}", PAPER, ("paper", "--data", d), d if d != "digits" else "", quick=d == "digits")

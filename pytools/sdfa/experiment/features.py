@@ -12,6 +12,11 @@ FloatArray = npt.NDArray[np.float32]
 _BANDS = ((1, 3), (3, 5), (5, 8), (8, 12), (12, 18), (18, 30))
 
 
+def raw(windows: npt.NDArray[Any]) -> FloatArray:
+    """[n, time, channels] -> [n, time * channels]: nothing at all."""
+    return windows.reshape(len(windows), -1).astype(np.float32)
+
+
 def emg(windows: npt.NDArray[Any]) -> FloatArray:
     """[n, time, electrodes] -> [n, 5 * electrodes]: log of mean absolute value, of the root mean square and of the
     waveform length, rates of zero crossings and of slope sign changes (Hudgins 1993)."""

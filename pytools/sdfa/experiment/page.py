@@ -6,9 +6,12 @@ import base64
 import csv
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.personalize import Findings
+from sdfa.holdout import kept
 from sdfa.page.shell import document, table, text
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
@@ -75,11 +78,30 @@ def as_html(result: dict[str, Any], png: bytes) -> bytes:
 
 def as_markdown(result: dict[str, Any]) -> bytes:
     """A part of the results page: headings from ### on."""
-    lines = [f"### {result['data']}, change: {result['change']}", "", f"{about(result)}", ""]
+    title = f"### {result['data']}, change: {result['change']}"
+    title += ", raw signals" if result["settings"]["window"] else ""
+    title += ", with a gate" if result["gated"] else ""
+    lines = [title, "", about(result), ""]
     for k in result["k"]:
         lines += [f"{k} samples per class:", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
         lines += [*map(_line, rows_of(result, k)), ""]
+        lines += [about_gate(result, k), ""] if result["gated"] else []
+    lines += [f"![accuracy by samples per class]({CURVE})", ""] if len(result["k"]) > 1 else []
     return ("\n".join([*lines, "![accuracy by rule](accuracy.png)", "", LEGEND]) + "\n").encode()
+
+
+CURVE = "samples.png"
+
+
+def draw_curve(result: dict[str, Any], path: Path) -> Path:
+    """Accuracy by samples per class, a line for each rule, as a PNG."""
+    lines: dict[str, list[tuple[float | str, float]]] = {}
+    for k, part in result["k"].items():
+        for name, row in part["rules"].items():
+            lines.setdefault(name, []).append((int(k), 100 * row["after"]))
+    title = f"{result['data']}, change {result['change']}: mean over new people"
+    draw([Axes(title, "samples per class", "accuracy after learning, %", lines)], path)
+    return path
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -93,6 +115,25 @@ def about(result: dict[str, Any]) -> str:
         f"{what[:1].upper()}{what[1:]}. {len(people)} new people ({', '.join(people)}), {result['seeds']} draws each, "
         f"{len(result['classes'])} classes; the last {settings['learn']} dense layers learn in int8 on "
         f"{result['target']}, error threshold {settings['tau']:g}."
+    )
+
+
+_DROPS = (0.1, 0.2, 0.4)
+
+
+def about_gate(result: dict[str, Any], k: str) -> str:
+    """What the gate did, and what a hold-out of this size can promise."""
+    rows, m = result["k"][k]["rules"], len(result["classes"])
+    refused = ", ".join(f"{100 * rows[name]['refused']:.0f} % ({name})" for name in result["gated"])
+    before, drops = rows[result["gated"][0]]["before"], " / ".join(f"{100 * drop:.0f}" for drop in _DROPS)
+    passed = " / ".join(f"{100 * kept(m, before, max(before - drop, 0.0)):.0f}" for drop in _DROPS)
+    return (
+        f"Gate: of the {k} samples of each class one is not learned; after the last epoch the C library compares the "
+        f"weights with those of the start on these {m}, and takes back what is worse; *then all*: where they may stay, "
+        f"learning starts over with all {k}, at their rate. (On samples that were learned "
+        f"nearly everything would pass.) Taken back: {refused} of the runs. What {m} samples can promise: weights that "
+        f"are {drops} points worse than the start, at {100 * before:.0f} %, would pass in {passed} % of the cases. So "
+        "few samples stop a collapse, not a loss of a few points."
     )
 
 

@@ -92,10 +92,10 @@ QUESTIONS = {
     q.data: q
     for q in (
         Question("digits", (64, 32, 10), 5, (0.01, 0.02, 0.04), seeds=8),
-        Question("mnist", (784, 400, 10), 5, (0.001, 0.002, 0.004), 6_000, seeds=2, tune_epochs=2),
-        Question("fashion_mnist", (784, 400, 10), 5, (0.0005, 0.001, 0.002), 6_000, seeds=2, tune_epochs=2, rules=_FEW),
+        Question("mnist", (784, 400, 10), 5, (0.002, 0.004, 0.008), 6_000, seeds=2, tune_epochs=2),
+        Question("fashion_mnist", (784, 400, 10), 5, (0.001, 0.002, 0.004), 3_000, seeds=1, tune_epochs=2, rules=_FEW),
         Question(
-            "cifar10_small", (3072, 1000, 1000, 1000, 10), 6, (0.00003, 0.0001, 0.0003), seeds=1, tune_epochs=2,
+            "cifar10_small", (3072, 1000, 1000, 1000, 10), 6, (0.0001, 0.0003, 0.001), seeds=1, tune_epochs=2,
             engines=(FLOAT,), rules=_FEW,
         ),
     )

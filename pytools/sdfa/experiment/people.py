@@ -100,3 +100,9 @@ def draw(y: IntArray, k: int, rng: np.random.Generator) -> IntArray:
     """Indices of k samples of each class in y (all that there are of a rarer one), in random order."""
     parts = [rng.permutation(np.flatnonzero(y == c))[:k] for c in np.unique(y)]
     return rng.permutation(np.concatenate(parts))
+
+
+def hold_out(y: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """(rows to learn, held-out rows): the first of each class that has another one."""
+    held = [mine[0] for c in np.unique(y[rows]) if len(mine := rows[y[rows] == c]) > 1]
+    return rows[~np.isin(rows, held)], np.array(held, np.int64)

@@ -10,7 +10,7 @@ from sdfa import __version__
 from sdfa.errors import SdfaError
 from sdfa.experiment.engine import Journal, Task, run_cells
 from sdfa.experiment.people import Fold, People, folds_of
-from sdfa.experiment.protocol import Cell, Choice, Settings, Trained, choose, tuning_cells, work_of
+from sdfa.experiment.protocol import Cell, Choice, Settings, Trained, choose, trained, tuning_cells, work_of
 from sdfa.experiment.rules import NONE, RULES, Rule
 
 Track = Callable[[str, int], Callable[[], None]]
@@ -83,7 +83,7 @@ def _nets(people: People, folds: dict[str, Fold], settings: Settings) -> dict[st
     nets = {}
     for name, fold in folds.items():
         for part, base in ((f"{name}.final", fold.base), *((f"{name}.{i}", t[0]) for i, t in enumerate(fold.tuning))):
-            nets[part] = made.setdefault(base, Trained(people, base, settings))
+            nets[part] = made.setdefault(base, trained(people, base, settings))
     return nets
 
 

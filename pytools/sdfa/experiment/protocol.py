@@ -15,10 +15,11 @@ import numpy as np
 
 from sdfa.adapt import quantize_input
 from sdfa.dense_model import DenseNet, Scaling, quantize_dense
+from sdfa.experiment.backbone import Backbone, train_backbone
 from sdfa.experiment.basenet import Training, train
 from sdfa.experiment.cells import Plan, Samples, Scores, learn_from_scratch, learn_in_float, learn_on_device
 from sdfa.experiment.engine import Result, Task
-from sdfa.experiment.people import POOL, TEST, FloatArray, Fold, IntArray, People, draw, old_test_rows
+from sdfa.experiment.people import POOL, TEST, FloatArray, Fold, IntArray, People, draw, hold_out, old_test_rows
 from sdfa.experiment.rules import DEVICE, FLOAT, NONE, Rule
 from sdfa.export import Options, export_graph
 from sdfa.graph import Graph, Int8Array
@@ -37,6 +38,8 @@ class Settings:
     """What all cells share. learn: dense layers that learn. epochs: that may be chosen. decay: the rate falls linearly
     to 0. tune_seeds: draws per tuned person. headroom: as of dense_model.Scaling.
 
+    window: (time, channels) of raw signals, which a convolutional backbone reads; None: features, dense layers alone.
+
     tau: error threshold on the device. The errors of few samples soon fall below any, and what they still teach counts.
     """
 
@@ -50,6 +53,7 @@ class Settings:
     tune_seeds: int = 3
     base_seed: int = 1
     standardize: bool = True
+    window: tuple[int, int] | None = None
 
 
 class Trained:
@@ -116,6 +120,41 @@ class Trained:
         return self._images[key]
 
 
+class TrainedOnSignals(Trained):
+    """The same with a convolutional backbone below the dense layers. In float the rules see what the backbone makes of
+    a signal; the device sees the signal."""
+
+    @functools.cached_property
+    def _backbone(self) -> Backbone:
+        rng = np.random.default_rng(self.settings.base_seed)
+        x, y = self._signals(self.people.x[self.rows]), self.people.y[self.rows]
+        return train_backbone(x, y, len(self.people.classes), self.settings.training, rng)
+
+    def _signals(self, x: FloatArray) -> FloatArray:
+        assert self.settings.window is not None
+        return super().prepared(x).reshape(len(x), *self.settings.window)
+
+    def prepared(self, x: FloatArray) -> FloatArray:
+        return self._backbone.features(self._signals(x))
+
+    @functools.cached_property
+    def net(self) -> DenseNet:
+        return self._backbone.dense
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        x = self._signals(self.people.x[self.rows[:: max(1, len(self.rows) // _JUDGED)]])
+        return self._backbone.graph(x, self.settings.headroom)
+
+    def quantized(self, x: FloatArray) -> Int8Array:
+        return quantize_input(self._plain, self._signals(x)[:, :, None])
+
+
+def trained(people: People, base: Sequence[str], settings: Settings) -> Trained:
+    """A base net, not made yet."""
+    return (TrainedOnSignals if settings.window else Trained)(people, base, settings)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One person, seed and rule, learning k samples per class at one rate for some epochs. fold: its base net."""
@@ -145,7 +184,11 @@ def work_of(cell: Cell, rule: Rule, trained: Trained, looks: tuple[int, ...]) ->
     see = trained.quantized if rule.runs == DEVICE else trained.prepared
     judges = [(see(people.changed[test]), people.y[test])]
     judges += [(see(people.x[trained.old]), people.y[trained.old])] if cell.stage == "test" else []
-    samples = Samples(see(people.changed[rows]), people.y[rows], tuple(judges))
+    held = rows[:0]
+    if rule.held and (cell.stage == "test" or not rule.again):  # rates are chosen for as many samples as are learned
+        rows, held = hold_out(people.y, rows)
+    gate = (see(people.changed[held]), people.y[held]) if len(held) and cell.stage == "test" else None
+    samples = Samples(see(people.changed[rows]), people.y[rows], tuple(judges), gate, rule.again)
     plan = Plan(cell.rate, cell.epochs, looks, cell.seed, settings.tau, settings.decay)
     if rule.runs == DEVICE:
         learn = functools.partial(learn_on_device, settings.target, trained.image(rule, cell.seed), samples, plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sdfa.errors import SdfaError
@@ -16,7 +16,8 @@ class Rule:
     float32 too, all layers, from random weights.
 
     feedback, connections: as pytools export takes them. more: further sdfa.export.Options, as (name, value).
-    rates: the grid that the learning rate is chosen from.
+    rates: the grid that the learning rate is chosen from. held: of the samples of each class, so many are not learned
+    but judge at the end whether what was learned stays (sdfa_gate.h). again: if it may, learning starts over with all.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Rule:
     connections: int | None = None
     more: tuple[tuple[str, Any], ...] = ()
     rates: tuple[float, ...] = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+    held: int = 0
+    again: bool = False
 
     @property
     def random(self) -> bool:
@@ -59,3 +62,17 @@ def find_rules(names: str) -> list[Rule]:
     if not wanted:
         raise SdfaError(f"no rule given; there is {', '.join(RULES)}")
     return [RULES[name] for name in RULES if name in wanted]
+
+
+def with_gate(rules: list[Rule]) -> list[Rule]:
+    """These, and each rule of the device twice more with one sample of each class held out: once what was learned from
+    the rest stays, once all are learned then."""
+    gated = [
+        replace(rule, name=f"{rule.name}, {name}", held=1, again=again)
+        for rule in rules
+        for name, again in (("gate", False), ("gate, then all", True))
+        if rule.runs == DEVICE
+    ]
+    if not gated:
+        raise SdfaError("--gate is for rules that run on the device; add live k=2 to --rules")
+    return [*rules, *gated]

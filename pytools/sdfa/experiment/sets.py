@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ UNCHANGED = "none"
 
 @dataclass(frozen=True)
 class DataSet:
-    """load: (arrays of NAME.npz, change) -> People. changes: what may happen to the sensor of new people.
+    """load: (arrays of NAME.npz, change) -> People. raw: the same with raw windows for features, and window: their
+    (time, channels); None where there are none. changes: what may happen to the sensor of new people.
 
     standardize: features to mean 0 and deviation 1 of the base people. about: what a sample is, for reports.
     """
@@ -35,6 +37,10 @@ class DataSet:
     changes: tuple[str, ...] = (UNCHANGED,)
     standardize: bool = True
     file: bool = True
+    raw: Callable[[Arrays, str], People] | None = None
+    window: tuple[int, int] | None = None
+    raw_about: str = ""
+    raw_training: Training = field(default_factory=Training)
 
 
 def data_folder() -> Path:
@@ -45,22 +51,29 @@ def data_folder() -> Path:
     return found
 
 
-def load_set(name: str, change: str = UNCHANGED) -> People:
-    """A named set. SdfaError for an unknown name or change, and for a file that is absent or damaged."""
+def load_set(name: str, change: str = UNCHANGED, *, raw: bool = False) -> People:
+    """A named set. raw: windows of the signal, not features.
+
+    SdfaError for an unknown name or change, for a file that is absent or damaged, and where there are no raw windows.
+    """
     known = SETS.get(name)
     if known is None:
         raise SdfaError(f"unknown data set {name!r}; there is {', '.join(SETS)}, or give your own .csv or .npz file")
     if change not in known.changes:
         raise SdfaError(f"{name} has no change {change!r}; there is {', '.join(known.changes)}")
+    load = known.raw if raw else known.load
+    if load is None:
+        able = ", ".join(n for n, s in SETS.items() if s.raw)
+        raise SdfaError(f"--backbone cnn reads raw signals, and {name} has none; there is {able}")
     if not known.file:
-        return known.load({}, change)
+        return load({}, change)
     path = data_folder() / f"{name}.npz"
     if not path.is_file():
         raise SdfaError(f"{path} is absent: put it there (pytools experiment fetch makes some of them)")
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {key: found[key] for key in found.files}
-        return known.load(arrays, change)
+        return load(arrays, change)
     except KeyError as error:
         raise SdfaError(f"{path} has no array {error}: fetch or convert it again") from None
     except Exception as error:  # damage shows as one of a dozen kinds, from zipfile, zlib, ast and numpy
@@ -90,7 +103,11 @@ _EMG_WINDOW, _EMG_STEP, _TURN = 52, 26, 2
 _LATER_REPS = 2
 
 
-def _myo(z: Arrays, change: str) -> People:
+View = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+"""From windows [n, time, channels] to what a net takes, [n, values]."""
+
+
+def _myo(z: Arrays, change: str, view: View = features.emg) -> People:
     """Adapt on session training0, score on Test1, another session. Base people have one session: reps 0-1 and 2-3."""
     ends = np.cumsum(z["length"])
     cut = [features.windows_of(w, _EMG_WINDOW, _EMG_STEP) for w in np.split(z["emg"], ends[:-1])]
@@ -100,22 +117,22 @@ def _myo(z: Arrays, change: str) -> People:
     first = np.where(base, z["rep"] < _LATER_REPS, z["session"] == "training0")
     last = np.where(base, z["rep"] >= _LATER_REPS, z["session"] == "Test1")
     part = np.where(first, POOL, np.where(last, TEST, GAP))
-    x = features.emg(raw)
-    changed = x if change == UNCHANGED else features.emg(np.roll(raw, _TURN, axis=2))
+    x = view(raw)
+    changed = x if change == UNCHANGED else view(np.roll(raw, _TURN, axis=2))
     return People(
         x, changed, z["y"][of].astype(np.int64), z["subject"][of], part[of], of,
         _listed(z["classes"]), **_by_role(z["subject"], z["role"]),
     )  # fmt: skip
 
 
-def _sisfall(z: Arrays, change: str) -> People:
+def _sisfall(z: Arrays, change: str, view: View = features.motion) -> People:
     """New people are the elderly. turned: the sensor by a quarter about its third axis."""
     raw = z["X"]
     turn = raw[..., [1, 0, 2, 4, 3, 5]] * np.array([-1, 1, 1, -1, 1, 1], np.float32)
     elderly = np.char.startswith(z["subject"], "SE")
-    x = features.motion(raw)
+    x = view(raw)
     return People(
-        x, x if change == UNCHANGED else features.motion(turn), z["y"].astype(np.int64), z["subject"],
+        x, x if change == UNCHANGED else view(turn), z["y"].astype(np.int64), z["subject"],
         z["phase"].astype(np.int64), _numbered(z["subject"], z["code"], z["trial"]), _listed(z["classes"]),
         new=_names(z["subject"][elderly]), base=_names(z["subject"][z["role"] == "base"]),
     )  # fmt: skip
@@ -187,6 +204,7 @@ def _cifar(z: Arrays, change: str) -> People:
     return pictures.people((train, z["y_train"]), (test, z["y_ic01"]), change, known, len(train) // 2)
 
 
+_RAW = "raw, through a small convolutional net that was trained on base people and stays"
 _CAMERA = "a new person is a changed camera"
 _PLAIN = Training(hidden=(64, 32), epochs=30, noise=0.0)
 _LARGE = Training(hidden=(128, 64), epochs=10, noise=0.0)
@@ -199,11 +217,15 @@ SETS: dict[str, DataSet] = {
     ),
     "myo_emg": DataSet(
         _myo, "time-domain features of 260 ms of 8 electrodes; adapts in one session, scored in another",
-        Training(epochs=20), (UNCHANGED, "turned"),
+        Training(epochs=20), (UNCHANGED, "turned"), raw=partial(_myo, view=features.raw), window=(_EMG_WINDOW, 8),
+        raw_training=Training(epochs=8, batch=128, rate=2e-3),
+        raw_about=f"260 ms of 8 electrodes, {_RAW}; adapts in one session, scored in another",
     ),
     "sisfall_har": DataSet(
         _sisfall, "statistics and band powers of 2.56 s of motion; base: adults, new: elderly",
-        Training(), (UNCHANGED, "turned"),
+        Training(), (UNCHANGED, "turned"), raw=partial(_sisfall, view=features.raw), window=(128, 6),
+        raw_training=Training(epochs=12, batch=128, rate=2e-3),
+        raw_about=f"2.56 s of motion, {_RAW}; base: adults, new: elderly",
     ),
     "fsdd": DataSet(_fsdd, "cepstra of spoken digits, leave one speaker out", _SPEECH),
     "arabic_commands": DataSet(

@@ -24,6 +24,7 @@ def summarize(question: Question, people: People, found: Findings, about: str) -
         "data": question.data, "change": question.change, "about": about, "target": question.settings.target,
         "people": list(people.new), "classes": list(people.classes), "seeds": question.seeds,
         "settings": asdict(question.settings),
+        "gated": [rule.name for rule in question.rules if rule.held],
         "k": {str(k): _of_k(question, found, k) for k in question.ks},
     }  # fmt: skip
 
@@ -55,6 +56,7 @@ def _row(found: Findings, cells: Sequence[Cell], name: str, k: int, after: dict[
         "below_start": below_start(before, end),
         "updated": float(np.mean([found.done[c.key]["updated"] for c in mine])),
         "saturated": float(np.mean([found.done[c.key]["saturated"] for c in mine])),
+        "refused": float(np.mean([found.done[c.key].get("refused", False) for c in mine])),
         "chosen": {fold: asdict(c) for fold, c in chosen.items()},
         "minus": {
             other: _interval(paired(end, after[other])) for other in REFERENCES if other in after and other != name

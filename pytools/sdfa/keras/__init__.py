@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sdfa.data import Float32Array
+from sdfa.dense_model import Scaling
 from sdfa.errors import SdfaError
 from sdfa.fold import fold_shapes
 from sdfa.keras.calibration import calibration_notes
@@ -43,6 +43,7 @@ def quantize_float(
     train_last: dense layers that will learn and get `headroom` times the range for weights and outputs; None: as the
     exporter's default, 0: none. Raises SdfaError for what cannot be converted, or what the runtime cannot do.
     """
+    Scaling(headroom)  # refuses what is no headroom
     plain, model = convert(source, calibration)
     notes = calibration_notes(calibration)
     lower(fold_shapes(load_tflite(model, source.name)))  # refuses what the runtime has no operation for
@@ -84,14 +85,3 @@ def _report(
         "calibration_samples": n, "headroom": headroom if tail else None,
         "learns": [layer.dense.place for layer in tail.layers] if tail else [], "errors": errors, "warnings": notes,
     }  # fmt: skip
-
-
-def quantize_path(
-    path: Path, calib: Path, train_last: int | None = None, headroom: float = DEFAULT_HEADROOM
-) -> tuple[Quantized, Float32Array]:
-    """The same from files; with the calibration samples that were used."""
-    from sdfa.keras.calibration import load_calibration
-
-    source = load_float(path)
-    samples = load_calibration(calib, source.input_shape)
-    return quantize_float(source, samples, train_last, headroom), samples

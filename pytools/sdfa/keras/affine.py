@@ -7,6 +7,7 @@ operation of the runtime. A depthwise convolution of one tap is the same functio
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ Affine = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 def with_affine_layers(model: Any) -> Any:
     """The model, a Sequential or functional one, with such layers replaced; the same object if it has none."""
     k = keras()
-    replaced = {id(layer) for layer in _leaves(model) if _stands_alone(layer) and affine_of(layer) is not None}
+    replaced = {id(layer) for layer in _alone(model)}
     if not replaced:
         return model
 
@@ -33,11 +34,31 @@ def with_affine_layers(model: Any) -> Any:
     return k.models.clone_model(model, clone_function=clone, recursive=True)
 
 
-def _leaves(model: Any) -> list[Any]:
+def _alone(model: Any) -> list[Any]:
+    """Channel-wise layers that nothing right before them takes in; those of models inside it too."""
+    graph = model._functional if type(model).__name__ == "Sequential" else model
+    nodes = [node for row in graph._nodes_by_depth.values() for node in row]
+    uses = Counter(id(node.operation) for node in nodes)
+    makers = {id(t): node.operation for node in nodes for t in node.outputs}
+    readers = Counter(id(t) for node in nodes for t in node.arguments.keras_tensors)
+    readers.update(id(t) for t in model.outputs)
     found = []
-    for layer in model.layers:
-        found += _leaves(layer) if type(layer).__name__ in ("Sequential", "Functional") else [layer]
+    for node in nodes:
+        layer = node.operation
+        if type(layer).__name__ in ("Sequential", "Functional"):
+            found += _alone(layer)
+        if affine_of(layer) is None:
+            continue
+        (before,) = (id(t) for t in node.arguments.keras_tensors)
+        maker = makers[before]
+        if readers[before] > 1 or uses[id(maker)] > 1 or not _takes_in(maker):
+            found.append(layer)
     return found
+
+
+def _takes_in(layer: Any) -> bool:
+    """Whether the converter puts a factor and an offset per channel into this layer's weights."""
+    return type(layer).__name__ in _FOLDS and getattr(layer.activation, "__name__", "") == "linear"
 
 
 def affine_of(layer: Any) -> Affine | None:
@@ -61,15 +82,6 @@ def _last_axis(layer: Any) -> bool:
     return len(axis) == 1 and axis[0] in (-1, len(layer.input.shape) - 1)
 
 
-def _stands_alone(layer: Any) -> bool:
-    """Whether there is no layer right before it that can take it in."""
-    if len(layer._inbound_nodes) != 1:
-        return True
-    before = layer.input._keras_history.operation
-    foldable = type(before).__name__ in _FOLDS and len(before._inbound_nodes) == len(before._outbound_nodes) == 1
-    return not (foldable and getattr(before.activation, "__name__", "") == "linear")
-
-
 def _depthwise(k: Any, layer: Any) -> Any:
     """The replacement; what is no picture becomes one of a single row."""
     affine, shape = affine_of(layer), tuple(layer.input.shape)[1:]
@@ -78,6 +90,6 @@ def _depthwise(k: Any, layer: Any) -> Any:
     picture = shape if len(shape) == 3 else (1, int(np.prod(shape[:-1])), shape[-1])
     taps.build((None, *picture))
     taps.set_weights([affine[0].reshape(1, 1, -1, 1), affine[1]])
-    if len(shape) == 3:
-        return taps
-    return k.Sequential([k.Input(shape), k.layers.Reshape(picture), taps, k.layers.Reshape(shape)], name=layer.name)
+    moves = [] if len(shape) == 3 else [k.layers.Reshape(picture), k.layers.Reshape(shape)]
+    # a Sequential takes the arguments that the layer was called with, such as a mask
+    return k.Sequential([k.Input(shape), *moves[:1], taps, *moves[1:]], name=layer.name)

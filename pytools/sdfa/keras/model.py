@@ -29,8 +29,8 @@ class FloatModel:
 
 
 def is_keras(path: Path) -> bool:
-    """Whether a path looks like a Keras model or a SavedModel folder, from its name and kind alone."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES
+    """Whether a path is named like a Keras model, or is a SavedModel folder."""
+    return path.suffix.lower() in SUFFIXES or (path / "saved_model.pb").is_file()
 
 
 def load_float(path: Path) -> FloatModel:

@@ -28,7 +28,7 @@ env.Append(
     CXXFLAGS=["-fno-rtti", "-fno-exceptions"],
     CPPDEFINES=[("F_CPU", "$BOARD_F_CPU")],
     LINKFLAGS=["-Os", "-Wl,--gc-sections,--relax", "-mthumb", cpu],
-    LIBS=["c", "gcc", "m", "stdc++"],
+    LIBS=["c", "gcc", "m"],  # and stdc++, which Debian has not; C takes nothing from it
     BUILDERS={
         "ElfToBin": Builder(
             action=env.VerboseAction("$OBJCOPY -O binary $SOURCES $TARGET", "Building $TARGET"), suffix=".bin"

@@ -1,0 +1,165 @@
+"""`import sdfa`: what the commands do, as functions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import sdfa
+from sdfa.adapt import quantize_input
+from sdfa.bundle import model_dir
+from sdfa.data import change_sensor, load_digits
+from sdfa.graph import Graph
+from sdfa.image_reader import Image
+from tests.oracles import micro_rows
+from tests.tflite_writer import dense_net
+
+DIGITS = model_dir("digits") / "model.tflite"
+
+
+@pytest.fixture(scope="module")
+def digits() -> sdfa.Export:
+    return sdfa.export(DIGITS)
+
+
+def test_importing_it_costs_nothing() -> None:
+    """No numpy, and all names are there."""
+    code = (
+        "import sys, sdfa; assert 'numpy' not in sys.modules; print([n for n in sdfa.__all__ if not hasattr(sdfa, n)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert "tensorflow" not in sys.modules
+
+
+def test_functions_are_not_hidden_by_modules_of_their_names() -> None:
+    import sdfa.export
+    import sdfa.load
+    import sdfa.quantize
+
+    for function in (sdfa.export, sdfa.load, sdfa.quantize):
+        assert callable(function)
+        assert not isinstance(function, ModuleType)
+    with pytest.raises(AttributeError, match="no attribute 'learn'"):
+        _ = sdfa.learn
+
+
+def test_load_says_what_a_file_is(digits: sdfa.Export, tmp_path: Path) -> None:
+    files = digits.save(tmp_path / "out")
+    assert [file.suffix for file in files] == [".sdfa", ".c", ".h", ".json"]
+    (tmp_path / "renamed.bin").write_bytes(digits.data)
+    assert isinstance(sdfa.load(DIGITS), Graph)
+    for path in (files[0], str(files[0]), tmp_path / "renamed.bin"):
+        image = sdfa.load(path)
+        assert isinstance(image, Image)
+        assert image.raw == digits.data
+    for name, message in (("none.sdfa", "No such file"), ("none.tflite", "No such file"), ("a.keras", "no such file")):
+        with pytest.raises(sdfa.SdfaError, match=message):
+            sdfa.load(tmp_path / name)
+
+
+def test_export_takes_paths_graphs_options_and_budgets(digits: sdfa.Export) -> None:
+    assert digits.image.meta["labels"] == list("0123456789")  # as model.toml beside the file says
+    graph = sdfa.load(DIGITS)
+    other = sdfa.export(graph, sdfa.Options(train_last=1, feedback="last"), name="other")
+    assert (other.name, other.report["learning"]["feedback"], other.tflite) == ("other", "last", None)
+    x = load_digits()[0].x
+    aligned = sdfa.Options(feedback="aligned")
+    assert sdfa.export(DIGITS, aligned, calib=x[:50]).report["learning"]["jacobian"] == "mean"
+    with pytest.raises(sdfa.SdfaError, match=r"^RAM: .* the budget is 1000; largest: tail"):
+        sdfa.export(DIGITS, budget={"ram": 1000})
+    with pytest.raises(sdfa.SdfaError, match="--headroom is for Keras models"):
+        sdfa.export(DIGITS, headroom=1.5)
+    with pytest.raises(sdfa.SdfaError, match="calibration: x has the shape"):
+        sdfa.export(DIGITS, calib=x.reshape(-1, 64))
+
+
+@pytest.mark.parametrize("kind", ["export", "bytes", "image", "path", "graph", "model"])
+def test_a_device_is_made_from_anything_that_holds_an_image(digits: sdfa.Export, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "digits.sdfa").write_bytes(digits.data)
+    given = {
+        "export": digits, "bytes": digits.data, "image": digits.image, "path": tmp_path / "digits.sdfa",
+        "graph": sdfa.load(DIGITS), "model": DIGITS,
+    }[kind]  # fmt: skip
+    device = sdfa.Device("host", given)
+    assert (device.input_shape, device.output_shape) == ((8, 8, 1), (10,))
+    if kind != "graph":
+        assert device.data == digits.data
+        assert device.labels == tuple("0123456789")
+
+
+def test_run_predict_classify_and_evaluate_agree(digits: sdfa.Export) -> None:
+    _, test = load_digits()
+    device = sdfa.Device("host", digits)
+    q = quantize_input(device.image, test.x)
+    y = device.run(test.x)
+    assert y.dtype == np.int8
+    assert y.shape == (360, 10)
+    assert np.array_equal(y, device.run(q))
+    p = device.predict(test.x)
+    assert p.dtype == np.float32
+    assert np.allclose(p, (y.astype(float) + 128) / 256)
+    assert np.mean(p.argmax(axis=1) == device.classify(test.x)) > 0.99  # but for ties of int8 outputs
+    assert device.evaluate(test.x, test.y) == np.mean(device.classify(test.x) == test.y)
+
+
+def test_what_was_learned_stays_in_the_device(digits: sdfa.Export, tmp_path: Path) -> None:
+    train, _ = load_digits()
+    x, y = change_sensor(train.x[:150], "mirror"), train.y[:150]
+    device = sdfa.Device("host", digits)
+    first = device.learn(x, y, epochs=2, lr=0.01, seed=3)
+    assert isinstance(first, sdfa.Outcome)
+    assert first.scores[-1] > first.scores[0]
+    assert device.evaluate(x, y) == first.scores[-1]
+    second = device.learn(x, y, care=sdfa.Care(replay=20))
+    assert second.scores[0] == first.scores[-1]
+    assert device.check(x[:40], y[:40], steps=100)["mismatching_bytes"] == 0
+    assert device.check(steps=50)["mismatching_bytes"] == 0
+    device.save(tmp_path / "learned.sdfa")
+    assert sdfa.Device("host", tmp_path / "learned.sdfa").evaluate(x, y) == second.scores[-1]
+    merged = device.merged(DIGITS)
+    q = quantize_input(device.image, x)[:, None]
+    assert np.array_equal(micro_rows(merged, q), device.run(x))
+
+
+def test_targets_in_real_units() -> None:
+    model = dense_net(np.random.default_rng(0), (6, 8, 2), softmax=False, per_channel=True)
+    from sdfa.load import load_tflite
+
+    device = sdfa.Device("host", sdfa.export(load_tflite(model, "net"), sdfa.Options(loss="mse", rate=0.05)))
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1, 1, (200, 6)).astype(np.float32)
+    y = np.stack([x[:, 0], -x[:, 1]], axis=1)
+    before = device.evaluate(x, y)
+    outcome = device.learn(x, y, epochs=3)
+    assert outcome.scores[0] == pytest.approx(before)
+    assert device.evaluate(x, y) == pytest.approx(outcome.scores[-1])
+    assert outcome.scores[-1] < before
+
+
+def test_wrong_arrays_are_refused_in_one_line(digits: sdfa.Export) -> None:
+    device = sdfa.Device("host", digits)
+    frozen = sdfa.Device("host", sdfa.export(DIGITS, sdfa.Options(train_last=0)))
+    x, y = np.zeros((3, 8, 8, 1), np.float32), np.zeros(3, np.int64)
+    calls: dict[str, Callable[[], object]] = {
+        "x: x has the shape": lambda: device.run(x[0]),
+        "x is int32": lambda: device.run(x.astype(np.int32)),
+        "labels are 0 ... 9": lambda: device.learn(x, y + 10),
+        "must have the same length": lambda: device.learn(x, y[:2]),
+        "nothing learns": lambda: frozen.learn(x, y),
+        "one class number for each": lambda: frozen.evaluate(x, y[:2]),
+        "fresh from the exporter": lambda: device.merged(DIGITS),
+        "moon": lambda: sdfa.Device("moon", digits),
+    }
+    for message, call in calls.items():
+        with pytest.raises(sdfa.SdfaError) as error:
+            call()
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+    assert frozen.evaluate(x, np.full(3, frozen.classify(x)[0])) == 1
