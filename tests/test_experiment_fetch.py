@@ -21,6 +21,7 @@ import pytest
 from sdfa.errors import SdfaError
 from sdfa.experiment import fetch as source
 from sdfa.experiment.fetch import ORIGINS, digest_of, fetch, idx
+from sdfa.experiment.sets import SETS
 from tests.clikit import Cli, done, one_line
 
 RNG = np.random.default_rng(1)
@@ -89,6 +90,8 @@ def put(name: str, folder: Path) -> dict[str, npt.NDArray[Any]]:
             "X": x.reshape(12, 128).astype(np.float32), "y": gases, "batch": batches,
             "conc_ppmv": np.full(12, 10.5, np.float32), "classes": np.array(source._GASES),
         }  # fmt: skip
+    if name == "myo_emg":
+        return _put_myo(folder / names[0])
     sounds = {
         f"x/recordings/{d}_{who}_{i}.wav": sound(1000 + 9000 * d, 10 * d + i)
         for who in ("b", "a")
@@ -105,6 +108,28 @@ def put(name: str, folder: Path) -> dict[str, npt.NDArray[Any]]:
     }  # fmt: skip
 
 
+def _put_myo(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Recordings of one to three moments, with what else lies in that repository."""
+    parts = {"EvaluationDataset": source._MYO_NEW, "PreTrainingDataset": source._MYO_BASE}
+    files, waves = {"x-master/EvaluationDataset/Female1/Test0/CNN_fully_trained.p": b"pickle"}, []
+    for part, people in parts.items():
+        for person in people:
+            for session in ("Test0", "Test1", "training0") if part[0] == "E" else ("training0",):
+                for n in source._MYO_FILES:
+                    waves.append(RNG.integers(-128, 128, (1 + int(n) % 3, 8)))
+                    data = waves[-1].astype("<i2").tobytes() + bytes(int(n) % 2 * 2)  # sometimes a value too many
+                    files[f"x-master/{part}/{person}/{session}/classe_{n}.dat"] = data
+    path.write_bytes(zipped(files))
+    takes = np.array([name.split("/")[1:] for name in files if name.endswith(".dat")])
+    number = np.array([int(name[7:-4]) for name in takes[:, 3]], np.uint8)
+    letter = np.char.array(takes[:, 0].astype("<U1"))
+    return {
+        "emg": np.concatenate(waves).astype(np.int8), "length": np.array([len(w) for w in waves], np.int32),
+        "subject": np.asarray(letter + "_" + takes[:, 1]).astype("<U10"), "session": takes[:, 2].astype("<U9"),
+        "rep": number // np.uint8(7), "y": number % np.uint8(7), "role": np.where(letter == "E", "new", "base"),
+    }  # fmt: skip
+
+
 def trust(name: str, arrays: dict[str, npt.NDArray[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the small set for the real one."""
     from dataclasses import replace
@@ -113,7 +138,7 @@ def trust(name: str, arrays: dict[str, npt.NDArray[Any]], monkeypatch: pytest.Mo
     monkeypatch.setitem(ORIGINS, name, replace(origin, digest=digest_of(arrays, origin.checked)))
 
 
-@pytest.mark.parametrize("name", ["mnist", "gas_drift", "fsdd"])
+@pytest.mark.parametrize("name", ["mnist", "gas_drift", "fsdd", "myo_emg"])
 def test_from_a_server(
     name: str, server: tuple[str, Path], tmp_path: Path, pytools: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +170,7 @@ def test_other_samples_are_refused(server: tuple[str, Path], tmp_path: Path) -> 
     assert not (tmp_path / "mnist.npz").exists()
 
 
-@pytest.mark.parametrize("name", ["mnist", "gas_drift", "fsdd"])
+@pytest.mark.parametrize("name", ["mnist", "gas_drift", "fsdd", "myo_emg"])
 @pytest.mark.parametrize("how", ["cut", "text", "empty", "bomb"])
 def test_damaged_files_are_refused(name: str, how: str, tmp_path: Path) -> None:
     put(name, tmp_path)
@@ -162,11 +187,18 @@ def test_damaged_files_are_refused(name: str, how: str, tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path, pytools: Cli, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SDFA_DATA", raising=False)
-    assert "is not offered" in one_line(pytools("experiment", "fetch", "wisdm_v11_features", "-o", tmp_path))
+    line = one_line(pytools("experiment", "fetch", "wisdm_v11_features", "-o", tmp_path))
+    assert "get it from https://www.cis.fordham.edu/wisdm" in line
+    assert "fetch makes mnist" in one_line(pytools("experiment", "fetch", "magic", "-o", tmp_path))
     assert "set SDFA_DATA" in one_line(pytools("experiment", "fetch", "mnist"))
     assert "no folder" in one_line(pytools("experiment", "fetch", "mnist", "-o", tmp_path / "none"))
     for place in (server[0], "http://127.0.0.1:1", "ftp://there", str(tmp_path)):
         one_line(pytools("experiment", "fetch", "mnist", "-o", tmp_path, "--from", place))
+
+
+def test_what_has_no_converter_is_known_to_the_experiments() -> None:
+    named = {name for name, known in SETS.items() if known.file}
+    assert named == {*ORIGINS, *source.ELSEWHERE}
 
 
 def test_idx_by_hand() -> None:
@@ -177,7 +209,7 @@ def test_idx_by_hand() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "gas_drift"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "gas_drift", "myo_emg"])
 def test_the_digests_are_those_of_the_checked_files(name: str, shared: Path) -> None:
     with np.load(shared / "data" / f"{name}.npz") as found:
         assert (

@@ -130,16 +130,16 @@ def test_the_c_runtime_moves_what_the_model_counts(feedback: str, k: int | None,
 def test_the_c_runtime_s_live_feedback_looks_at_every_weight_of_an_active_neuron(tmp_path: Path) -> None:
     k = 2
     last, below = _accesses(tmp_path, "live", k)
-    active = last["weights"] // (CLASSES + k)
+    active = last["weights"] // CLASSES
     assert 0 < active < SIZES[-2]
     assert last == {
-        "weights": active * (CLASSES + k), "scales": CLASSES, "indices": 0, "coefficients": 0,
-        "above": active * k + CLASSES, "outputs": last["outputs"], "list": 2 * active * (CLASSES + k),
-        "deltas": SIZES[-2],
+        "weights": active * CLASSES, "scales": CLASSES, "indices": 0, "coefficients": 0, "above": last["above"],
+        "outputs": last["outputs"], "list": 2 * active * CLASSES, "deltas": SIZES[-2],
     }  # fmt: skip
-    # with every neuron active, and the list written too: what the model counts
+    assert active * k + CLASSES <= last["above"] <= active * CLASSES + CLASSES
+    # with every neuron active and every error looked at, and the list written too: what the model counts
     n = SIZES[-2]
-    whole = 2 * n * (CLASSES + k) + n * k + n + 3 * CLASSES
+    whole = 3 * n * CLASSES + n + 3 * CLASSES
     assert step_cost(SIZES, "live", k).words == whole + _half_words([below], "indices") / 2
 
 

@@ -87,7 +87,7 @@ def personalize(
 
 @experiment.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift or fsdd.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift, myo_emg or fsdd.")],
     out: Annotated[
         Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
     ] = None,

@@ -84,9 +84,9 @@ def as_markdown(result: dict[str, Any]) -> str:
             )
     said = (
         "Words moved: numbers read and written to bring the error to the hidden layers; indices count as half a word. "
-        "All neurons are taken as active, as in the paper. What the C runtime reads and writes is counted too, and compared, "
-        "by tests/test_movement.py. Live feedback looks at all weights of a neuron to find the k strongest, which is cheap "
-        "while outputs are few.\n\n"
+        "All neurons are taken as active, as in the paper. tests/test_movement.py counts what the C runtime reads and "
+        "writes, and compares. Live feedback looks at all weights of a neuron to find the k strongest, which is cheap "
+        "while outputs are few; it is counted as the most that it may move.\n\n"
     )
     said += "\n".join(f"- {_saving(net, costs)}" for net, costs in result["counted"].items())
     table = "\n".join(lines)

@@ -60,6 +60,9 @@ def fetch(name: str, folder: Path, base: str | None, tick: Callable[[str], None]
     """
     origin = ORIGINS.get(name)
     if origin is None:
+        if name in ELSEWHERE:
+            place, keys = ELSEWHERE[name]
+            raise SdfaError(f"{name} is not offered: get it from {place} and make {name}.npz with {keys}")
         raise SdfaError(f"{name} is not offered; fetch makes {', '.join(ORIGINS)}: get other sets from their owners")
     contents = []
     for address in origin.files:
@@ -189,9 +192,57 @@ def _logmel(sound: npt.NDArray[np.int16]) -> npt.NDArray[np.int8]:
     return np.asarray(np.clip(np.rint(np.log(energies + 1e-6) * scale) + zero, -128, 127), np.int8)
 
 
+_GESTURES = (
+    "neutral", "radial_dev", "wrist_flexion", "ulnar_dev", "wrist_extension", "hand_close", "hand_open",
+)  # fmt: skip
+_MYO_NEW = ("Female0", *(f"Male{n}" for n in (0, 1, 10, 12, 13, 15, 3, 4, 6, 7, 9)))
+_MYO_BASE = (*(f"Female{n}" for n in range(10)), *(f"Male{n}" for n in (0, 1, 10, 11, *range(2, 10))))
+_MYO_FILES = sorted(map(str, range(4 * len(_GESTURES))))
+_ELECTRODES = 8
+
+
+def _from_myo(contents: Sequence[bytes]) -> Arrays:
+    """FOLDER/PERSON/SESSION/classe_N.dat, int16[time, 8], as the owners' load_evaluation_dataset.py reads them: gesture
+    N % 7, repetition N // 7. People of EvaluationDataset are new, those of PreTrainingDataset base."""
+    takes = [("E", person, session) for person in _MYO_NEW for session in ("Test0", "Test1", "training0")]
+    takes += [("P", person, "training0") for person in _MYO_BASE]
+    with zipfile.ZipFile(io.BytesIO(contents[0])) as archive:
+        found = {"/".join(info.filename.split("/")[-4:]): info for info in archive.infolist()}
+        waves = [
+            _electrodes(archive, found[f"{_MYO_FOLDERS[part]}/{person}/{session}/classe_{n}.dat"])
+            for part, person, session in takes
+            for n in _MYO_FILES
+        ]
+    each = len(_MYO_FILES)
+    number = np.tile(np.array(_MYO_FILES, np.uint8), len(takes))
+    return {
+        "emg": np.concatenate(waves), "length": np.array([len(w) for w in waves], np.int32),
+        "subject": np.repeat(np.array([f"{part}_{person}" for part, person, _ in takes], "<U10"), each),
+        "session": np.repeat(np.array([session for _, _, session in takes], "<U9"), each),
+        "rep": number // np.uint8(len(_GESTURES)), "y": number % np.uint8(len(_GESTURES)),
+        "role": np.repeat(np.array([_MYO_ROLES[part] for part, _, _ in takes], "<U4"), each),
+        "classes": np.array(_GESTURES), "rate_hz": np.array(200),
+    }  # fmt: skip
+
+
+_MYO_FOLDERS, _MYO_ROLES = {"E": "EvaluationDataset", "P": "PreTrainingDataset"}, {"E": "new", "P": "base"}
+
+
+def _electrodes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[np.int8]:
+    """int8[time, 8]; a last moment that is cut off is left away."""
+    if info.file_size > 1 << 20:
+        raise ValueError(f"{info.filename} is larger than a recording")
+    values = np.frombuffer(archive.read(info)[: info.file_size // 2 * 2], "<i2")
+    whole = values[: len(values) // _ELECTRODES * _ELECTRODES].reshape(-1, _ELECTRODES)
+    if whole.size and not -128 <= int(whole.min()) <= int(whole.max()) <= 127:
+        raise ValueError(f"{info.filename} has values beyond 8 bits")
+    return whole.astype(np.int8)
+
+
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _GAS = "https://archive.ics.uci.edu/static/public/270/gas+sensor+array+drift+dataset+at+different+concentrations.zip"
+_MYO = "https://codeload.github.com/UlysseCoteAllard/MyoArmbandDataset/zip/refs/heads/master"
 _FSDD = "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/zip/refs/heads/master"
 
 ORIGINS: dict[str, Origin] = {
@@ -216,6 +267,13 @@ ORIGINS: dict[str, Origin] = {
         "b4ae76f95e1888ded20805c5488706dbbd5fc61a88d67ca12043427b2fb30b62",
         "UCI Machine Learning Repository: research only, no commercial use",
     ),
+    "myo_emg": Origin(
+        (_MYO,),
+        _from_myo,
+        ("emg", "length", "subject", "session", "rep", "y", "role"),
+        "2a0f7e6bc363ccd5ef3a784c44a9ff4702565a13a169e230f5ef6e6180c1f508",
+        "GPL-3.0 file in the owners' repository; cite Cote-Allard et al., TNSRE 2019",
+    ),
     "fsdd": Origin(
         (_FSDD,),
         _from_fsdd,
@@ -224,3 +282,23 @@ ORIGINS: dict[str, Origin] = {
         "CC BY-SA 4.0",
     ),
 }
+
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "sisfall_har": (
+        "http://sistemic.udea.edu.co/en/research/projects/english-falls/",
+        "X int16 (n, 128, 6) at 50 Hz, y, subject, role (base, new), phase (0 learn, 1 score), code, trial, classes",
+    ),
+    "arabic_commands": (
+        "https://github.com/abdulkaderghandoura/arabic-speech-commands-dataset",
+        "logmel int8 (n, 49, 40), y, speaker, role (base, new), phase (0 learn, 1 score), words",
+    ),
+    "wisdm_v11_features": (
+        "https://www.cis.fordham.edu/wisdm/dataset.php",
+        "X float32 (n, 43) of the transformed .arff (NaN: no peak), y, user, uid (order in time), classes",
+    ),
+    "cifar10_small": (
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "X_train uint8 (4000, 32, 32, 3) and y_train, X_ic01 and y_ic01 (200 pictures to score on)",
+    ),
+}
+"""Sets whose files have no converter here: where their owners publish them, and the arrays that experiments read."""

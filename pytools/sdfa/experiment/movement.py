@@ -3,8 +3,8 @@
 A counting model, as the paper has one; tests/test_movement.py holds it against a step written in loops that counts each
 product and each access, and against the accesses of the C runtime (which reads a scale for each weight too in
 back-propagation, and indices of dense feedback). Words are numbers of whatever width: weights, errors, coefficients.
-Indices of sparse feedback count as half a word: one byte beside a coefficient of one byte each. Every neuron is taken as
-active.
+Indices of sparse feedback count as half a word: one byte beside a coefficient of one byte each. Every neuron is taken
+as active.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class StepCost:
 def step_cost(sizes: Sequence[int], feedback: str, k: int = 0) -> StepCost:
     """sizes: width of the input and of each layer. feedback: bp, dense, sparse or live (k connections), or last.
 
-    live: a neuron of the last hidden layer looks at its weights to all outputs for the k strongest; below it, sparse.
+    live: a neuron of the last hidden layer looks at its weights to all outputs for the k strongest, and at an error
+    whenever it finds a stronger one: at most this. Below that layer, sparse.
     """
     forward = sum(a * b for a, b in itertools.pairwise(sizes))
     hidden, classes = sizes[1:-1], sizes[-1]
@@ -53,8 +54,7 @@ def step_cost(sizes: Sequence[int], feedback: str, k: int = 0) -> StepCost:
     words = (width * per_connection + 1) * sum(hidden)
     delivery = sum(n * width for n in hidden)
     if feedback == "live":
-        # each weight with its scale and output (half a word each), those of the k again with the errors; and a list of
-        # outputs that have an error, made once
-        words += hidden[-1] * (2 * (classes + k) + k - width * per_connection) + 3 * classes
-        delivery += hidden[-1] * (classes + 2 * k - width)
+        # each weight, its scale and output (half a word each), its error; a list of outputs with an error, made once
+        words += hidden[-1] * (3 * classes - width * per_connection) + 3 * classes
+        delivery += hidden[-1] * (2 * classes - width)
     return StepCost(forward, delivery, forward, words)
