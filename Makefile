@@ -29,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/pytools demo
 
 test: $(VENV)/.dev
-	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER)
+	.ci/need $(CC_HOST) $(ARM) $(RISCV) $(CLANG) $(BROWSER) cppcheck=cppcheck git=git
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # shiftTooManyBitsSigned, shiftNegativeLHS: x >> n on a signed value is the arithmetic shift that sdfa_fixed.h asserts.
@@ -40,7 +40,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,portability,performance --inline-suppr \
-	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app firmware/src firmware/app
+	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app -Ifirmware/device \
+	    firmware/src firmware/app firmware/device
 	gcc $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
 	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c

@@ -1,7 +1,7 @@
 """Everything in the tests that needs TensorFlow, in one process: python -m tests.keras_models FOLDER.
 
 Writes NAME.tflite and NAME.json (the report) of each architecture, what was refused with which words (refused.json),
-what the commands said and wrote (said.json, cli/), and a trained digits network (digits.keras and calib.npz).
+what the commands said (said.json) and wrote, and a trained digits network (model.keras and samples.npz).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -239,7 +238,7 @@ def _command(*args: object) -> dict[str, Any]:
 
 
 def trained_digits(folder: Path, k: Any) -> None:
-    """digits.keras, the same as a SavedModel and a .h5 file, and calib.npz."""
+    """model.keras, the same as a SavedModel and a .h5 file, and samples.npz."""
     L = k.layers
     k.utils.set_random_seed(1)
     train, test = load_digits()
@@ -252,33 +251,29 @@ def trained_digits(folder: Path, k: Any) -> None:
         model.compile(k.optimizers.Adam(5e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(train.x, train.y, epochs=6, batch_size=64, verbose=0)
         accuracy = float(model.evaluate(test.x, test.y, verbose=0)[1])
-        model.save(folder / "digits.keras")
-        model.save(folder / "digits.h5")
-        model.export(folder / "digits_saved", verbose=False)
+        model.save(folder / "model.keras")
+        model.save(folder / "model.h5")
+        model.export(folder / "saved", verbose=False)
     (folder / "accuracy.json").write_text(json.dumps(accuracy))
-    np.savez(folder / "calib.npz", x=train.x[:150])
+    np.savez(folder / "samples.npz", x=train.x[:150])
 
 
 def commands(folder: Path) -> dict[str, Any]:
-    calib = folder / "calib.npz"
-    shutil.copyfile(folder / "digits.keras", folder / "model.keras")
-    shutil.copyfile(calib, folder / "samples.npz")
+    """What each says: the examples of the help that begin with a Keras model, and some more."""
+    calib = "samples.npz"
+    os.chdir(folder)
     docs = f"{cli.quantize.__doc__} {cli.export.__doc__}"
     lines = [line.split()[1:] for line in re.findall(r"\[cyan\](pytools .*?\.keras .*?)\[/cyan\]", docs)]
-    os.chdir(folder)
-    examples = {f"example {i}": _command(*line) for i, line in enumerate(lines)}
-    return examples | {
-        "quantize": _command("quantize", folder / "digits.keras", "--calib", calib, "-o", folder / "digits.tflite"),
-        "quantize json": _command("quantize", folder / "digits.keras", "--calib", calib, "-o", folder / "again.tflite",
-                                  "--headroom", 2, "--train-last", 1, "--json", "-"),
-        "export": _command("export", folder / "digits.keras", "--calib", calib, "-o", folder / "cli"),
-        "export tflite": _command("export", folder / "digits.tflite", "-o", folder / "lite", "--calib", calib),
-        "saved": _command("quantize", folder / "digits_saved", "--calib", calib, "-o", folder / "saved.tflite"),
-        "h5": _command("quantize", folder / "digits.h5", "--calib", calib, "-o", folder / "h5.tflite"),
-        "refused": _command("quantize", folder / "own.keras", "--calib", calib, "-o", folder / "never.tflite"),
-        "budget": _command("export", folder / "digits.keras", "--calib", calib, "-o", folder / "never",
-                           "--budget", "ram=1K"),
-    }  # fmt: skip
+    lines += [
+        ["quantize", "model.keras", "--calib", calib, "-o", "again.tflite", "--headroom", "2", "--train-last", "1",
+         "--json", "-"],
+        ["export", "model.tflite", "-o", "build/lite", "--calib", calib],
+        ["quantize", "saved", "--calib", calib, "-o", "saved.tflite"],
+        ["quantize", "model.h5", "--calib", calib, "-o", "h5.tflite"],
+        ["quantize", "own.keras", "--calib", calib, "-o", "never.tflite"],
+        ["export", "model.keras", "--calib", calib, "-o", "never", "--budget", "ram=1K"],
+    ]  # fmt: skip
+    return {" ".join(line): _command(*line) for line in lines}
 
 
 def main(folder: Path) -> None:

@@ -20,7 +20,8 @@ class Line:
         self, image: Path, flash: Path, damage: float = 0.0, seed: int = 0, trace_len: int | None = None
     ) -> None:
         more = [] if trace_len is None else [str(trace_len)]
-        self._command: list[str | Path] = [sanitized("link-device", "link_device.c", "api_net.c"), image, flash, *more]
+        program = sanitized("link-device", "link_device.c", "api_net.c")
+        self._command = [str(program), str(image), str(flash), *more]
         self._rng, self._damage = random.Random(seed), damage
         self._coming = b""
         self.sent = self.received = 0

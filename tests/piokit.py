@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,20 @@ def _alone() -> tuple[str, ...]:
     if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
         return command
     return ()
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Parallel processes pass one after the other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def common_folder(base: Path) -> Path:
+    """A folder that all processes of one run of the tests share. base: pytest's, of this process."""
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pio"
 
 
 @dataclass(frozen=True)

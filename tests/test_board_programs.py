@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from sdfa.bundle import firmware_dir
 from sdfa.errors import SdfaError
 from sdfa.export import Options, export_file, write_files
 from sdfa.image_reader import read_image
-from sdfa.link.client import LinkError
+from sdfa.link.client import Link, LinkError
 from sdfa.link.gate import hold_out, judge
 from sdfa.link.push import push, slots
+from sdfa.link.remote import Remote
 from sdfa.link.stream import connected
 from sdfa.link.trace import start_trace
 from sdfa.targets.boards import BOARDS, Board, device_program
-from sdfa.targets.build import Program
+from sdfa.targets.build import Program, build
 from sdfa.twin.learn import Twin
 from tests.boardkit import Running
 from tests.clikit import MODEL
@@ -114,6 +116,42 @@ def test_the_firmware_of_a_blue_pill_runs_on_a_smaller_relative(
         assert device.tail() == twin.tail_bytes()
         with pytest.raises(LinkError, match="flash driver failed"):
             device.save()
+
+
+class Pipe:
+    """A stream to a program's stdin and stdout. What is not there at once comes later: it waits for a byte."""
+
+    def __init__(self, program: subprocess.Popen[bytes]) -> None:
+        assert program.stdin
+        assert program.stdout
+        self.write, self._out = program.stdin.write, program.stdout
+
+    def read(self, timeout_s: float) -> bytes:
+        return self._out.read(1)
+
+
+def test_the_host_program_serves_stdin_and_ends_with_it(exported: Path, tmp_path: Path) -> None:
+    """Under sanitizers."""
+    recipe = device_program(BOARDS["host"], exported / "net" / "net.c")
+    checked = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    program = build(dataclasses.replace(recipe, name="device-host-sanitized", flags=(*recipe.flags, *checked)))
+    x, labels = _samples()
+    other = (exported / "other" / "other.sdfa").read_bytes()
+    for start in (0, 3):
+        with subprocess.Popen([program], cwd=tmp_path, bufsize=0, stdin=-1, stdout=-1, stderr=-1) as running:
+            device = Remote(Link(Pipe(running), number=start), 1 + start)
+            assert device.steps == start
+            for sample, label in zip(x[:3], labels[:3], strict=True):
+                device.classify(sample)
+                device.learn(int(label))
+            device.save()
+            if start:
+                push(device, other)
+            assert running.stdin
+            running.stdin.close()
+            assert running.wait(10) == 0
+            assert running.stderr
+            assert running.stderr.read() == b""
 
 
 def _replace_source(monkeypatch: pytest.MonkeyPatch, name: str, own: Path, link_flags: tuple[str, ...] = ()) -> None:

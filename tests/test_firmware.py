@@ -232,6 +232,7 @@ def _exported(train_last: int, feedback: str = "aligned", master: int = 8) -> Ex
 
 USER = """#include "net.h"
 #include "sdfa_care.h"
+#include "sdfa_link.h"
 static struct sdfa net;
 static uint32_t arena[NET_ARENA_LEN / 4 + 1], tail[NET_TAIL_LEN / 4 + 1];
 int main(void) {
@@ -302,3 +303,20 @@ USES = {
 def test_what_looks_after_learning_is_linked_one_by_one(call: str, tmp_path: Path) -> None:
     symbols = _linked(_exported(2), f"sdfa_learn(&net, 1) + {call}", tmp_path)
     assert symbols & CARE == USES[call]
+
+
+PARTS = {
+    "": set(),
+    "sdfa_link_gate": {"sdfa_gate_judge", "sdfa_gate_back"},
+    "sdfa_link_selftest": {"sdfa_selftest"},
+    "sdfa_link_push": {"sdfa_slots_end", "sdfa_selftest"},
+    "sdfa_link_trace": {"sdfa_trace_learn"},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_a_device_does_not_offer_over_the_link_is_not_linked(part: str, tmp_path: Path) -> None:
+    offered = f"((struct sdfa_link *)arena)->parts = (const struct sdfa_link_part *const *)&{part}, " if part else ""
+    call = f"({offered}(int)sdfa_link_take((struct sdfa_link *)arena, 1))"
+    symbols = _linked(_exported(2), f"sdfa_learn(&net, 1) + {call}", tmp_path)
+    assert symbols & set().union(*PARTS.values()) == PARTS[part]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,8 +28,9 @@ from sdfa.link.trace import Trace, pull_trace, read_trace, replay, start_trace, 
 from sdfa.targets.codes import link_requests
 from sdfa.twin.gate import Gate
 from sdfa.twin.learn import Twin
+from tests.cprogram import sanitized
 from tests.linkkit import Line
-from tests.samples import dense_image, learned
+from tests.samples import bare, dense_image, learned
 
 IMAGE, OTHER = dense_image(), dense_image("bp", seed=1)
 Open = Callable[..., Line]
@@ -299,3 +303,20 @@ def _try(device: Remote, name: str, arguments: bytes) -> Any:
         return device.request(name, arguments)
     except SdfaError as error:
         return error
+
+
+def test_no_request_makes_the_device_stumble(tmp_path: Path) -> None:
+    """libFuzzer, with every block of memory exactly as long as the device says."""
+    program = sanitized(
+        "fuzz-link", "fuzz_link.c", "flash_sim.c", "api_net.c", sanitize="fuzzer,address,undefined"
+    )  # fmt: skip
+    (tmp_path / "net.sdfa").write_bytes(bare(IMAGE))
+    done = subprocess.run(
+        [program, "-seed=1", "-runs=20000", "-max_len=600", "-verbosity=0"], capture_output=True, text=True,
+        timeout=300, check=False, env=os.environ | {"SDFA_FUZZ_IMAGE": str(tmp_path / "net.sdfa")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = re.search(r"^requests (\d+) done (\d+)$", done.stderr, re.MULTILINE)
+    assert found
+    assert int(found[1]) > 20_000
+    assert int(found[2]) > 10_000

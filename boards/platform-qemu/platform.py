@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from platformio.exception import UserSideException
 from platformio.public import PlatformBase
@@ -60,6 +61,10 @@ class QemuPlatform(PlatformBase):
 
 
 def arguments(pid):
-    """The command line of a process; empty if there is none."""
-    shown = subprocess.run(["ps", "-ww", "-p", pid, "-o", "args="], capture_output=True, text=True, check=False)
-    return "" if "<defunct>" in shown.stdout else shown.stdout
+    """The command line of a process; empty if there is none, or it has ended."""
+    try:
+        if Path("/proc/self").exists():
+            return Path("/proc", pid, "cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+    return subprocess.run(["ps", "-ww", "-p", pid, "-o", "args="], capture_output=True, text=True, check=False).stdout

@@ -10,7 +10,11 @@ from docs.tools import c_reference, cli_reference, pictures
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTSIDE = {"firmware/SPEC.md": "reference/specification.md", "CHANGELOG.md": "changelog.md"}
+OUTSIDE = {
+    "firmware/SPEC.md": "reference/specification.md",
+    "firmware/PORTING.md": "reference/port.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Files of the repository that are pages too."""
 
 
@@ -28,8 +32,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """`](../firmware/SPEC.md` in docs/x.md leads to the page, as it leads to the file where the repository is read."""
+    """Links between files of the repository lead to the same pages here: docs/x.md, and files that are pages too."""
     up = "../" * page.file.src_uri.count("/")
     for path, target in OUTSIDE.items():
-        markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(path)}", f"]({up}{target}", markdown)
-    return markdown
+        markdown = re.sub(rf"\]\((?:\.\./)*{re.escape(path)}", f"]({up}{target}", markdown)
+    return markdown.replace("](docs/", f"]({up}")

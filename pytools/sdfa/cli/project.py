@@ -46,4 +46,5 @@ def new(
 def _show(result: dict[str, object]) -> None:
     folder = result["folder"]
     console.print(f"Wrote {folder}: {result['name']} on {result['board']}", soft_wrap=True)
-    console.print(f"Next: cd {folder} && pio run; {folder}/README.md says how to flash and check it", soft_wrap=True)
+    console.print(f"Next: cd {folder} && pio run", soft_wrap=True)
+    console.print("Its README.md says how to flash and check it.")
