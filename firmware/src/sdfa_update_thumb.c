@@ -1,5 +1,5 @@
 /* int8 weights that move four at a time, on Thumb-2 without the DSP extension (SPEC.md 3.4). */
-#include "sdfa_core.h"
+#include "sdfa_update.h"
 
 #if SDFA_THUMB2
 
