@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sdfa.cli.device import device
 from sdfa.export import Options, export_graph, write_files
 from sdfa.image_reader import read_image
 from sdfa.load import load_tflite
@@ -218,3 +220,11 @@ def test_a_serial_port_that_is_missing_or_busy_is_said_in_one_line(cli: Cli) -> 
         os.close(here)
         os.close(there)
     assert "is busy: another program uses it" in text
+
+
+def test_each_command_has_an_example_and_json() -> None:
+    commands = {str(c.callback.__name__): c.callback for c in device.registered_commands if c.callback}
+    assert len(commands) == 16
+    for name, function in commands.items():
+        assert f"pytools device {name}" in (function.__doc__ or "")
+        assert "json_to" in inspect.signature(function).parameters

@@ -148,7 +148,10 @@ VIRTUAL = {
     "sdfa_each_window": "window cell",
     "sdfa_add_values": "sum",
     "read": "flash driver", "put": "flash driver", "erase_area": "flash driver",
-    "execute": "request",
+    "read_end": "flash driver", "program": "flash driver", "erase_slot": "flash driver",
+    "accepted": "signature", "run_each": "kernel run",
+    "sdfa_link_now": "clock", "sdfa_put_time": "clock",
+    "answer": "request",
 }  # fmt: skip
 # the cells of windows by core; assembly calls nothing
 WINDOW_CELLS = {
@@ -166,12 +169,15 @@ WINDOW_CELLS = {
 def _callbacks(core: str) -> dict[str, set[str]]:
     """The functions behind each kind of pointer, read from the tables in the sources."""
     found: dict[str, set[str]] = {
-        "flash driver": set(),  # the user's, which calls nothing of ours
+        # the user's, which call nothing of ours
+        "flash driver": set(),
+        "signature": set(),
+        "clock": set(),
         "pool cell": {"sdfa_pool.c:mean_cell", "sdfa_pool.c:max_cell"},
         "window cell": WINDOW_CELLS[core],
         "sum": {"sdfa_add.c:add_any", "sdfa_add.c:add_half", "sdfa_add.c:add_halves"},
     }
-    found["request"] = {f"sdfa_request_{name}" for name in link_requests()}
+    found["request"] = {f"sdfa_request_{name}" for name in link_requests()} | {"sdfa_requests_trace.c:learn_traced"}
     for source in SOURCES:
         code = source.read_text(encoding="utf-8")
         for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback|update) \w+ = \{([^}]*)\}", code, re.M):

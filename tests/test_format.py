@@ -158,6 +158,7 @@ def test_sections_have_the_same_tags(tmp_path: Path) -> None:
         "TAIL": b"TAIL",
         "LEARNING": b"LERN",
         "LEARNED": b"LRND",
+        "GOLD": b"GOLD",
     }
     assert re.findall(r"#define SDFA_TAG_(\w+)", FORMAT_H) == list(tags)
     expected = [int.from_bytes(tag, "little") for tag in tags.values()]

@@ -146,7 +146,7 @@ def test_every_example_runs_with_a_device(pytools: Cli, place: Path, shown: list
     """The device program on this computer stands for the board at PORT."""
     named = {name.removeprefix("device ") for name in COMMANDS if name.startswith("device ")}
     assert named == {*ON_DEVICE, "monitor"}
-    done(pytools("export", MODEL, "-o", place / "build/digits"))
+    _run(pytools, ["export", "models/digits/model.tflite", "-o", "build/digits"])
     shutil.copyfile("build/digits/digits.sdfa", "digits.sdfa")
     with Running("host", place / "build/digits/digits.c", place, ALL_PARTS) as board:
 

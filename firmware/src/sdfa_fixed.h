@@ -37,9 +37,9 @@ static inline int32_t sdfa_srdhm(int32_t a, int32_t b) {
     int32_t a_high = a >> 16, b_high = b >> 16;
     uint32_t a_low = (uint32_t)a & 0xffffu, b_low = (uint32_t)b & 0xffffu;
     int32_t middle = a_high * (int32_t)b_low + (int32_t)(a_low * b_low >> 16);
-    int32_t middle2 = (int32_t)a_low * b_high + (middle & 0xffff);
-    int32_t high = a_high * b_high + (middle >> 16) + (middle2 >> 16);
-    return (int32_t)((uint32_t)high * 2u + ((((uint32_t)middle2 >> 14 & 3u) + 1u) >> 1));
+    int32_t middle2 = (int32_t)a_low * b_high + (middle & 0xffff) + (1 << 14); /* below 2^31 for all a and b */
+    int32_t high = a_high * b_high + (middle >> 16);
+    return (int32_t)((uint32_t)high * 2u + (uint32_t)(middle2 >> 15));
 }
 
 #else
@@ -101,10 +101,14 @@ static inline int32_t sdfa_sat8(int32_t x) {
 
 /* floor(log2(x)), x > 0. */
 static inline uint32_t sdfa_log2_floor(uint32_t x) {
+#if defined(__ARM_FEATURE_CLZ)
+    return 31u - (uint32_t)__builtin_clz(x);
+#else
     uint32_t n = 0;
     while (x >>= 1)
         n++;
     return n;
+#endif
 }
 
 /* a / b, which is below 2^17. */

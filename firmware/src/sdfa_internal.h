@@ -242,8 +242,12 @@ int sdfa_step(struct sdfa *s, const void *answer);
 
 /* A logit in the loss's fixed point (SPEC.md 3.1). */
 static inline int32_t sdfa_scaled(int32_t acc, int32_t mult, int32_t shift) {
-    if (shift > 0)
-        acc = sdfa_clamp(acc, -(INT32_MAX >> shift) - 1, INT32_MAX >> shift);
+    if (shift > 0) {
+        int32_t v = sdfa_wrap_shl(acc, (uint32_t)shift);
+        if (!SDFA_LIKELY(v >> shift == acc)) /* the clamp of SPEC.md 3.1 */
+            v = (INT32_MAX ^ acc >> 31) >> shift << shift;
+        return sdfa_srdhm(v, mult);
+    }
     return sdfa_mbqm(acc, mult, shift);
 }
 static inline int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {

@@ -16,9 +16,9 @@ static int32_t pow2(int32_t f) {
     return 65536 + ((f * p) >> 12);
 }
 
-/* log2(x) in Q12, x >= 2^12; for the loss counter only. */
+/* log2(x) in Q12, x >= 2^15; for the loss counter only. */
 static uint32_t log2_q12(uint32_t x) {
-    uint32_t n = sdfa_log2_floor(x), f = (x >> (n - 12u)) - 4096u;
+    uint32_t n = 15u + sdfa_log2_floor(x >> 15), f = (x >> (n - 12u)) - 4096u;
     return 4096u * n + f + ((((f * (4096u - f)) >> 12) * 1408u) >> 12);
 }
 
@@ -60,8 +60,10 @@ static int32_t to_errors(sdfa_u16 *e, uint32_t n, uint32_t label, uint32_t sum, 
     reciprocal = sdfa_divide(UINT32_MAX, sum >> m);
     for (uint32_t c = 0; c < n; c++) {
         uint32_t p = (e[c] * reciprocal) >> (17u + m);
-        e[c] = (uint16_t)(p >= tau && c != label ? p : 0u);
-        others += e[c];
+        if (p < tau || c == label)
+            p = 0;
+        e[c] = (uint16_t)p; /* below 2^16: it is at most E_c */
+        others += p;
     }
     return -(int32_t)(others > 32767u ? 32767u : others);
 }

@@ -14,27 +14,66 @@ static void finish(int8_t *out, const struct sdfa_matvec *m, uint32_t i, int32_t
 static inline void finish4(int8_t *out, const struct sdfa_matvec *m, uint32_t i, const int32_t acc[4]) {
     const int32_t *mult = m->mult + i, zero_point = m->zero_point;
     const int8_t *shift = m->shift + i;
-    if (!m->fast || m->keep) {
+    if (!m->fast) {
         for (uint32_t k = 0; k < 4; k++)
             finish(out, m, i + k, acc[k]);
         return;
     }
-    out[i] = sdfa_requantize_fast(acc[0], mult[0], shift[0], zero_point);
-    out[i + 1] = sdfa_requantize_fast(acc[1], mult[1], shift[1], zero_point);
-    out[i + 2] = sdfa_requantize_fast(acc[2], mult[2], shift[2], zero_point);
-    out[i + 3] = sdfa_requantize_fast(acc[3], mult[3], shift[3], zero_point);
+    if (m->keep) {
+        sdfa_i32 *keep = m->keep + i;
+        keep[0] = acc[0];
+        keep[1] = acc[1];
+        keep[2] = acc[2];
+        keep[3] = acc[3];
+    }
+    out += i;
+    out[0] = sdfa_requantize_fast(acc[0], mult[0], shift[0], zero_point);
+    out[1] = sdfa_requantize_fast(acc[1], mult[1], shift[1], zero_point);
+    out[2] = sdfa_requantize_fast(acc[2], mult[2], shift[2], zero_point);
+    out[3] = sdfa_requantize_fast(acc[3], mult[3], shift[3], zero_point);
+}
+
+/* n groups of four rows from row i on. */
+static void fours(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i, uint32_t n) {
+#if SDFA_DSP
+    uint32_t less = (uint32_t)-m->input_zero & 0xffffu;
+    if (m->fast) {
+        struct sdfa_fours work = {m->weights + i * m->in_n,
+                                  m->in_n,
+                                  x,
+                                  less | less << 16,
+                                  m->bias + i,
+                                  m->mult + i,
+                                  m->shift + i,
+                                  (uint32_t)(2 * m->zero_point + 1),
+                                  out + i,
+                                  m->keep ? m->keep + i : NULL,
+                                  n};
+        sdfa_dot_fours(&work);
+        return;
+    }
+#endif
+    for (; n; n--, i += 4) {
+        const sdfa_i32 *bias = m->bias + i;
+        int32_t acc[4] = {bias[0], bias[1], bias[2], bias[3]};
+        sdfa_dot4(acc, m->weights + i * m->in_n, m->in_n, x, m->in_n, m->input_zero);
+        finish4(out, m, i, acc);
+    }
 }
 
 void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
-    uint32_t i = m->packed_n;
-    const int8_t *w = m->weights + i * m->in_n;
-    for (; i + 4 <= m->out_n; i += 4, w += 4 * m->in_n) {
-        int32_t acc[4] = {m->bias[i], m->bias[i + 1], m->bias[i + 2], m->bias[i + 3]};
-        sdfa_dot4(acc, w, m->in_n, x, m->in_n, m->input_zero);
-        finish4(out, m, i, acc);
+    uint32_t i = m->packed_n, n = (m->out_n - i) / 4;
+    if (n) {
+        fours(out, m, x, i, n);
+        i += 4 * n;
+        if (m->out_n - i >= 2) { /* with one or two that are done already, two or three rows are sooner done */
+            i = m->out_n - 4;
+            fours(out, m, x, i, 1);
+            return;
+        }
     }
-    for (; i < m->out_n; i++, w += m->in_n)
-        finish(out, m, i, sdfa_dot(m->bias[i], w, x, m->in_n, m->input_zero));
+    for (; i < m->out_n; i++)
+        finish(out, m, i, sdfa_dot(m->bias[i], m->weights + i * m->in_n, x, m->in_n, m->input_zero));
 }
 
 #endif

@@ -27,7 +27,7 @@ static uint32_t crc_of(const struct sdfa *s, uint32_t crc, uint32_t tensor) {
 }
 
 /* CRC-32 of what each operation has made, and of the output. COPY makes a part of its tensor. */
-static uint32_t run(const struct sdfa *s) {
+static uint32_t run_each(const struct sdfa *s) {
     const uint8_t *at = s->ops;
     uint32_t crc = 0;
     for (uint32_t i = 0; i < s->op_n; i++) {
@@ -52,7 +52,7 @@ int sdfa_selftest(struct sdfa *s) {
         return error;
     frozen.tail = frozen.factory;
     fill_input(&frozen, gold->seed);
-    error = run(&frozen) == gold->crc ? SDFA_ERR_OK : SDFA_ERR_SELFTEST;
+    error = run_each(&frozen) == gold->crc ? SDFA_ERR_OK : SDFA_ERR_SELFTEST;
     s->ready = 0;
     return error;
 }

@@ -5,19 +5,24 @@
 static void mask_deltas(struct sdfa *s, uint32_t l, sdfa_i16 *d) {
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
     const int8_t *out = sdfa_values(s, op->op.out);
-    for (uint32_t i = 0; i < op->out_n; i++) {
-        if (out[i] >= op->act_max)
-            s->stats.saturated_activations++;
-        if (out[i] >= op->act_max || out[i] <= op->act_min)
-            d[i] = 0;
+    int32_t lo = op->act_min, hi = op->act_max;
+    uint32_t saturated = 0;
+    for (const sdfa_i16 *end = d + op->out_n; d != end; d++) {
+        int32_t v = *out++;
+        saturated += v >= hi;
+        if (v <= lo || v >= hi)
+            *d = 0;
     }
+    s->stats.saturated_activations += saturated;
 }
 
 static void count_logits(struct sdfa *s, uint32_t l) {
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
-    const int8_t *out = sdfa_values(s, op->op.out);
-    for (uint32_t i = 0; i < op->out_n; i++)
-        s->stats.saturated_logits += out[i] == -128 || out[i] == 127;
+    const uint8_t *out = (const uint8_t *)sdfa_values(s, op->op.out);
+    uint32_t saturated = 0;
+    for (const uint8_t *end = out + op->out_n; out != end; out++)
+        saturated += *out - 127u <= 1u; /* 127 or -128 */
+    s->stats.saturated_logits += saturated;
 }
 
 /* Deltas of layer l from the error and from the deltas of layer l + 1, into one of two buffers in turn. */

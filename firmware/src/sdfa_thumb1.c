@@ -35,6 +35,11 @@ __asm__(SDFA_FUNCTION("sdfa_dot2")
 
 /* r1, r2, r5, r6: ends of four rows; r3: of x; r4: minus the values to go; r8 .. r11: sums. */
 #define ROW(w, sum) "ldrsb r0, [" w ", r4]\n\t" "muls r0, r7, r0\n\t" "add " sum ", r0\n\t"
+#define INPUT                                                                                                          \
+    "ldrsb r7, [r3, r4]\n\t"                                                                                           \
+    "adds r7, #128\n\t"                                                                                                \
+    "beq 9f\n\t" ROW("r1", "r8") ROW("r5", "r9") ROW("r6", "r10") ROW("r2", "r11") "9:\n\t"                             \
+    "adds r4, #1\n\t"
 __asm__(SDFA_FUNCTION("sdfa_dot4_sparse")
         "push {r4-r7, lr}\n\t"
         "mov r4, r8\n\t"
@@ -53,14 +58,22 @@ __asm__(SDFA_FUNCTION("sdfa_dot4_sparse")
         "adds r5, r1, r2\n\t"
         "adds r6, r5, r2\n\t"
         "adds r2, r6, r2\n\t"
-        "rsbs r4, r4, #0\n"
+        "movs r7, #3\n\t"
+        "ands r7, r4\n\t" /* those that are no multiple of four come first */
+        "rsbs r4, r4, #0\n\t"
+        "cmp r7, #2\n\t"
+        "bhi 2f\n\t"
+        "beq 3f\n\t"
+        "cmp r7, #1\n\t"
+        "beq 4f\n"
         "1:\n\t"
-        "ldrsb r7, [r3, r4]\n\t"
-        "adds r7, #128\n\t"
-        "beq 2f\n\t"
-        ROW("r1", "r8") ROW("r5", "r9") ROW("r6", "r10") ROW("r2", "r11")
+        INPUT
         "2:\n\t"
-        "adds r4, #1\n\t"
+        INPUT
+        "3:\n\t"
+        INPUT
+        "4:\n\t"
+        INPUT
         "bne 1b\n\t"
         "pop {r0, r4-r7}\n\t"
         "mov r1, r8\n\t"

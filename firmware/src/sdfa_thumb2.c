@@ -37,25 +37,23 @@ __asm__(SDFA_FUNCTION("sdfa_dot4_plain")
         ".popsection");
 /* clang-format on */
 
-/* r2: x; lr: its zero point; r3: the end; rows at r1, r1 + r8, r1 + 2 * r8, r1 + r9; r4 .. r7: their sums. */
-#define ROW_LESS(load, sum)                                                                                            \
-    "ldrsb r12, " load "\n\t"                                                                                          \
+/* r2: x; lr: its zero point; r3: the last of x; r1, r8, r9, r10: from x to four rows; r4 .. r7: their sums. */
+#define ROW_LESS(w, sum)                                                                                               \
+    "ldrsb r12, [r2, " w "]\n\t"                                                                                       \
     "mla " sum ", r12, r11, " sum "\n\t"
 #define INPUT_LESS                                                                                                     \
-    "ldrsb r11, [r2], #1\n\t"                                                                                          \
+    "ldrsb r11, [r2, #1]!\n\t"                                                                                         \
     "subs r11, r11, lr\n\t"                                                                                            \
-    "itt eq\n\t"                                                                                                       \
-    "addeq r1, #1\n\t"                                                                                                 \
-    "beq 9f\n\t" ROW_LESS("[r1, r8]", "r5") ROW_LESS("[r1, r10]", "r6") ROW_LESS("[r1, r9]", "r7")                     \
-        ROW_LESS("[r1], #1", "r4") "9:\n\t"
+    "beq 9f\n\t" ROW_LESS("r1", "r4") ROW_LESS("r8", "r5") ROW_LESS("r9", "r6") ROW_LESS("r10", "r7") "9:\n\t"
 
 /* clang-format off */
 __asm__(SDFA_FUNCTION("sdfa_dot4_less")
         "push {r0, r4-r11, lr}\n\t"
-        "mov r8, r2\n\t"
-        "lsl r10, r2, #1\n\t"
-        "add r9, r10, r2\n\t"
-        "mov r2, r3\n\t"
+        "sub r1, r1, r3\n\t"
+        "add r8, r1, r2\n\t"
+        "add r9, r8, r2\n\t"
+        "add r10, r9, r2\n\t"
+        "sub r2, r3, #1\n\t"
         "ldrd r3, lr, [sp, #40]\n\t" /* n, zero point */
         "ldm r0, {r4-r7}\n\t"
         "ands r0, r3, #3\n\t"

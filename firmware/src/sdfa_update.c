@@ -131,31 +131,37 @@ uint32_t sdfa_move_far(int8_t *weights, const int8_t *inputs, uint32_t n, int32_
     return moved;
 }
 
-#if !SDFA_DSP
+#if SDFA_DSP || SDFA_THUMB2
+
+/* sdfa_update_dsp.c, sdfa_update_thumb.c: as sdfa_move_words, for n up to 64: sums of changes stay inside a byte. */
+uint32_t sdfa_move_some(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state);
+
+#else
 
 /* The same for small steps: the upper four bits are the change, and no byte overflows. */
-uint32_t sdfa_move_words(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
-    const uint32_t nibble = 0x000f000fu;
+static uint32_t sdfa_move_some(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
     sdfa_u32 *w = (sdfa_u32 *)(void *)weights;
-    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)inputs;
-    const uint32_t flip = step < 0 ? ~SIGNS : SIGNS;
-    uint32_t size = size_of(step), x = *state, moved = 0;
-    while (n) {
-        uint32_t sum = 0, some = n > 64 ? 64 : n; /* 16 changes of 15 still fit into a byte */
-        n -= some;
-        for (some /= 4; some; some--) {
-            uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&x), d;
-            d = (((a & OCTETS) * size + (y & DITHERS)) >> 12) & nibble;
-            d |= ((((a >> 8) & OCTETS) * size + ((y >> 4) & DITHERS)) >> 4) & nibble << 8;
-            sum += d;
-            *w = ((*w ^ flip) + d) ^ flip;
-            w++;
-        }
-        sum = (sum & OCTETS) + ((sum >> 8) & OCTETS);
-        moved += (sum + (sum >> 16)) & 0xffffu;
+    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)inputs, *end = q + n / 4;
+    const uint32_t flip = step < 0 ? ~SIGNS : SIGNS, nibble = 0xf000f000u;
+    uint32_t size = size_of(step), x = *state, sum = 0;
+    for (; q != end; w++) {
+        uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&x), d;
+        d = ((a >> 8 & OCTETS) * size + (y >> 4 & DITHERS)) & nibble;
+        d |= (((a & OCTETS) * size + (y & DITHERS)) & nibble) >> 8;
+        d >>= 4;
+        sum += d;
+        *w = ((*w ^ flip) + d) ^ flip;
     }
     *state = x;
-    return moved;
+    sum = (sum & OCTETS) + (sum >> 8 & OCTETS);
+    return (sum + (sum >> 16)) & 0xffffu;
 }
 
 #endif
+
+uint32_t sdfa_move_words(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
+    uint32_t moved = 0;
+    for (; n > 64; n -= 64, weights += 64, inputs += 64)
+        moved += sdfa_move_some(weights, inputs, 64, step, state);
+    return moved + sdfa_move_some(weights, inputs, n, step, state);
+}

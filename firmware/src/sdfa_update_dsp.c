@@ -3,16 +3,6 @@
 
 #if SDFA_DSP
 
-/* As sdfa_move_words, for n up to 64. */
-uint32_t sdfa_move_some(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state);
-
-uint32_t sdfa_move_words(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
-    uint32_t moved = 0;
-    for (; n > 64; n -= 64, weights += 64, inputs += 64)
-        moved += sdfa_move_some(weights, inputs, 64, step, state);
-    return moved + sdfa_move_some(weights, inputs, n, step, state);
-}
-
 /* r0: weights; r1: inputs; r3: state of the generator; r4, r5: its multiplier and increment; r6: size of the step;
  * r7: 0x00800080; r8: 0x0fff0fff; r9: 0x0f0f0f0f; lr: sum of changes, byte by byte. r11, r10: activations 0, 2 and 1, 3,
  * then times the step, plus dither: the upper four bits of each half are a change. GE marks bytes 1 and 3. */

@@ -43,9 +43,13 @@ class CustomTestRunner(UnityTestRunner):
     def option(self, name, default=None):
         return self.project_config.get(f"env:{self.test_suite.env_name}", name, default)
 
+    def folder(self):
+        """Where the program is, and its flash if that is a file."""
+        return Path(self.project_config.get("platformio", "build_dir")).resolve() / self.test_suite.env_name
+
     def command(self):
         """What runs the program and prints its serial port; None: a real board does."""
-        folder = Path(self.project_config.get("platformio", "build_dir")) / self.test_suite.env_name
+        folder = self.folder()
         if self.platform.name == "qemu":
             board = self.platform.board_config(self.option("board"))
             return self.platform.emulator(board, folder / "firmware.elf", "stdio")
@@ -65,8 +69,9 @@ class CustomTestRunner(UnityTestRunner):
         end = time.monotonic() + self.limit()
         chunks = queue.Queue()
         program = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
-        )
+            command, cwd=self.folder(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            bufsize=0,
+        )  # fmt: skip
         threading.Thread(target=pump, args=(program.stdout, chunks), daemon=True).start()
         try:
             while chunk := chunks.get(timeout=max(end - time.monotonic(), 0)):

@@ -20,6 +20,7 @@ from sdfa.targets import Qemu, find_target
 from sdfa.targets.build import compiler_version
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.size import code_len
+from tests.bench import scratch
 from tests.bench.singles import SINGLES, Figures, export_row, single_figures
 
 RULE = "aligned k=2"
@@ -44,12 +45,14 @@ def compilers(boards: Iterable[str]) -> dict[str, str]:
 def measure_boards(boards: Sequence[str], singles: Sequence[str]) -> dict[str, Figures]:
     """The figures of each board: digits, and of these networks of one operation and models."""
     cases, samples = (_inference(), _learning()), changed_digits(SENSOR)[0]
-    exports = {name: export_row(name) for name in singles}
+    exports = {name: export_row(name) for name in singles if name != scratch.NAME}
 
     def measure(board: str) -> Figures:
         figures = _measure_digits(board, cases, samples)
         for name, export in exports.items() if board in SINGLES else ():
             figures |= single_figures(board, name, export)
+        if scratch.NAME in singles and board in scratch.BOARDS_WITH_TARGETS:
+            figures |= scratch.scratch_figures(board)
         return figures
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the time goes by in compilers and emulators

@@ -7,6 +7,8 @@ from rich.table import Table
 from tests.bench.anchors import CMSIS_MODELS, cmsis, met, target
 from tests.bench.baseline import Change, Result, incomparable
 from tests.bench.figures import RULE, SENSOR, STEPS
+from tests.bench.scratch import NAME as SCRATCH
+from tests.bench.scratch import TARGETS
 from tests.bench.singles import BOARDS, ROWS, Figures, core_of
 
 UPDATE = "make bench ARGS=--update"
@@ -16,6 +18,7 @@ SINGLES_TITLE = (
     "instructions per MAC, per window element of a pool, per element of softmax and add; of models per inference: "
     "ours / CMSIS-NN / target; ! marks a miss"
 )
+SCRATCH_TITLE = f"{SCRATCH} from scratch, batch 1, means over 5 epochs: ours / target; ! marks a miss"
 MODELS_TITLE = "models for inference only"
 CAVEAT = (
     "QEMU counts executed instructions, not cycles: real silicon takes longer. A step is sdfa_run and sdfa_learn; "
@@ -37,7 +40,7 @@ def _plain_rows(figures: dict[str, Figures], names: list[str]) -> Rows:
 
 def digits_rows(figures: dict[str, Figures]) -> Rows:
     """Every figure that belongs to no network of singles.py."""
-    singles = (*ROWS, *CMSIS_MODELS)
+    singles = (*ROWS, *CMSIS_MODELS, SCRATCH)
     return _plain_rows(figures, [name for name in _names(figures) if name.split(":")[0] not in singles])
 
 
@@ -45,6 +48,19 @@ def model_rows(figures: dict[str, Figures]) -> Rows:
     """What is known of the models beside the instructions of an inference."""
     names = [name for name in _names(figures) if name.split(":")[0] in CMSIS_MODELS and "," in name]
     return _plain_rows(figures, names)
+
+
+def scratch_rows(figures: dict[str, Figures]) -> Rows:
+    """Ours / target, for learning from scratch."""
+    rows = []
+    for name in (name for name in _names(figures) if name.split(":")[0] == SCRATCH):
+        aims, cells = TARGETS.get(name.split(": ")[1], {}), []
+        for board, column in figures.items():
+            aim = aims.get(core_of(BOARDS[board]))
+            mark = " !" if aim and column.get(name, 0) > aim else ""
+            cells.append(f"{column[name]:,} / {f'{aim:,}' if aim else '-'}{mark}" if name in column else "")
+        rows.append([name.split(": ")[1], *cells])
+    return rows
 
 
 def singles_rows(figures: dict[str, Figures]) -> Rows:
@@ -87,14 +103,20 @@ def _with_singles(figures: dict[str, Figures]) -> dict[str, Figures]:
     return {board: column for board, column in figures.items() if singles_rows({board: column})}
 
 
+def _taught(figures: dict[str, Figures]) -> dict[str, Figures]:
+    """Boards on which learning from scratch was measured."""
+    return {board: column for board, column in figures.items() if scratch_rows({board: column})}
+
+
 def singles_table(figures: dict[str, Figures]) -> Table:
     return _table(SINGLES_TITLE, figures, singles_rows(figures))
 
 
 def tables(result: Result) -> list[Table]:
-    figures, some = result.figures, _with_singles(result.figures)
+    figures, some, taught = result.figures, _with_singles(result.figures), _taught(result.figures)
     found = [
         _table(TITLE, figures, digits_rows(figures)),
+        _table(SCRATCH_TITLE, taught, scratch_rows(taught)),
         singles_table(some),
         _table(MODELS_TITLE, some, model_rows(some)),
     ]
@@ -108,11 +130,12 @@ def _markdown_table(title: str, figures: dict[str, Figures], rows: Rows) -> str:
 
 
 def markdown(result: Result) -> str:
-    figures, some = result.figures, _with_singles(result.figures)
+    figures, some, taught = result.figures, _with_singles(result.figures), _taught(result.figures)
     parts = [
         _markdown_table(title, columns, rows)
         for title, columns, rows in (
             (f"## {TITLE}", figures, digits_rows(figures)),
+            (f"## Learning\n\n{SCRATCH_TITLE}", taught, scratch_rows(taught)),
             (f"## Kernels and models\n\n{SINGLES_TITLE}", some, singles_rows(some)),
             (f"## Opening and memory of {MODELS_TITLE}", some, model_rows(some)),
         )

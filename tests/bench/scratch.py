@@ -46,6 +46,7 @@ TARGETS = {
     "all RAM, output layer only, bytes": dict.fromkeys(("M4", "M3", "M0"), 1_200),
     "trainer code, bytes": {"M4": 4096, "M0": 4096},
 }
+BOARDS_WITH_TARGETS = ("microbit", "mps2-an385", "mps2-an386")
 SHOWN = ("microbit", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547", "riscv32")
 
 
