@@ -245,7 +245,7 @@ static inline int32_t sdfa_scaled(int32_t acc, int32_t mult, int32_t shift) {
     if (shift > 0) {
         int32_t v = sdfa_wrap_shl(acc, (uint32_t)shift);
         if (!SDFA_LIKELY(v >> shift == acc)) /* the clamp of SPEC.md 3.1 */
-            v = (INT32_MAX ^ acc >> 31) >> shift << shift;
+            v = sdfa_wrap_shl((INT32_MAX ^ acc >> 31) >> shift, (uint32_t)shift);
         return sdfa_srdhm(v, mult);
     }
     return sdfa_mbqm(acc, mult, shift);

@@ -109,9 +109,9 @@ static void cuts(char **path) {
         for (int erased = 0; erased < 2; erased++)
             for (int torn = 0; torn < TORN_N; torn++)
                 for (uint32_t more = 0; more < 3; more += 2) {
-                    uint32_t cut = 1, step = write_lens[w] == 1 ? 7 : 1;
+                    uint32_t cut = 1;
                     while (cut_at(path[0], write_lens[w], erased ? 0xff : 0x00, cut, (enum torn)torn, more))
-                        cut += cut < 300 ? 1 : step;
+                        cut++;
                     CHECK(cut > SAVES);
                     printf("%u %d %d %u: %u cuts\n", (unsigned)write_lens[w], erased, torn, (unsigned)more,
                            (unsigned)cut - 1);
