@@ -83,7 +83,7 @@ def test_feedback_tables_are_counted(pytools: Cli) -> None:
     """Two bytes for each connection of a hidden neuron; three where there are more than 256 outputs."""
     for outputs, each in ((5, 2), (300, 3)):
         net = dense_net(RNG, (6, 10, 8, outputs), softmax=True, per_channel=True)
-        write_model(net, train_last=3, connections=2)
+        write_model(net, train_last=3, connections=2, feedback="aligned")
         assert bench(pytools, "net.sdfa", "--samples", 1)["flash"]["feedback_tables"] == (10 + 8) * 2 * each
 
 

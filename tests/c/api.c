@@ -249,6 +249,8 @@ static void reset(char **path) {
     before = shoot(&n);
     CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK);
     CHECK(memcmp(fresh, n.tail, n.tail_len) == 0);
+    CHECK(n.s.changed == (uint16_t)(before.s.changed + 1));
+    n.s.changed = before.s.changed;
     n.s.ready = before.s.ready;
     memcpy(n.tail, before.tail, n.tail_len);
     memcpy(n.arena, before.arena, n.arena_len); /* holds what was known about the weights */
