@@ -178,3 +178,9 @@ def test_error_values_are_those_of_the_list(tmp_path: Path) -> None:
     errors = read_list(SRC / "sdfa.h", "SDFA_ERRORS")
     values = _numbers("host", [f"SDFA_ERR_{e.name}" for e in errors], tmp_path)
     assert values == [e.value for e in errors] == list(range(0, -len(errors), -1))
+
+
+def test_the_specification_tells_every_error() -> None:
+    spec = (SRC.parent / "SPEC.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (-?\d+) \| (\w+) \| (.+) \|$", spec[spec.index("### 6.4") :], re.MULTILINE)
+    assert told == [(str(e.value), e.name, e.text) for e in read_list(SRC / "sdfa.h", "SDFA_ERRORS")]
