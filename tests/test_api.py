@@ -201,7 +201,9 @@ LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
 
 
 def test_each_error_occurs_here_or_in_the_cases() -> None:
-    cases = "".join((C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "api_care.c", "store.c", "slots.c"))
+    cases = "".join(
+        (C_DIR / name).read_text(encoding="utf-8") for name in ("api.c", "api_care.c", "store.c", "slots.c")
+    )
     cases += "".join(f"SDFA_ERR_{name} " for name in LINK_ERRORS)
     assert [
         name for name in ERRORS.values() if name not in REFUSED and not re.search(rf"SDFA_ERR_{name}\b", cases)

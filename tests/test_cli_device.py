@@ -89,7 +89,7 @@ def test_run_learn_and_bench_over_the_link(cli: Cli, board: Running, image: Path
     times = json.loads(done(cli("bench", image, "--target", target, "--json", "-")).out)
     assert set(times["microseconds"]) == {"run", "learn"}
     text = one_line(cli("learn", image, "--data", data, "--target", target, "--replay", 9, "-o", tmp_path / "o.sdfa"))
-    assert "CARE goes not over the link" in text
+    assert "--replay, --guard, --decay, --balance or --freeze goes not over the link" in text
 
 
 def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, 
     board.power_cycle()
     assert ask("evaluate", "--data", data) == factory
     rows = ask("monitor", "--seconds", 0.1, "--every", 0.05)["rows"]
-    assert len(rows) >= 2
+    assert len(rows) >= 1
     assert "accuracy" in done(cli("device", "monitor", *port, "--once")).out
 
 

@@ -10,6 +10,7 @@ import pytest
 from sdfa.check import check, made_up_samples
 from sdfa.export import Options, export_graph, write_files
 from sdfa.image_reader import read_image
+from sdfa.link.remote import Remote
 from sdfa.link.stream import connected
 from sdfa.load import load_tflite
 from sdfa.targets.boards import BOARDS
@@ -34,6 +35,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "net.c"
 
 
+def _teach(device: Remote, twin: Twin, n: int, rng: np.random.Generator) -> None:
+    """The same n steps on both."""
+    x = rng.integers(-128, 128, (n, 12), np.int8)
+    for i, sample in enumerate(x):
+        device.classify(sample)
+        device.learn(i % 4)
+    twin.learn_many(x, np.arange(n) % 4)
+
+
 def test_the_list_of_cores_is_that_of_the_boards() -> None:
     assert set(CORES) <= set(BOARDS)
 
@@ -48,22 +58,18 @@ def test_a_thousand_steps_over_the_link_equal_the_twin_and_outlive_a_power_cut(
         result = check(Serial(board.url, TIMEOUT_S), data, samples, steps=STEPS)
         assert (result["steps"], result["mismatching_bytes"]) == (STEPS, 0)
         assert result["learning"]["weights_moved"] > 0
+        twin = Twin(read_image(data))
+        rng = np.random.default_rng(2)
         with connected(board.url, timeout_s=TIMEOUT_S) as device:
-            learned, state = device.tail(), device.state()
-            if not board.board.keeps:
-                pytest.skip(f"{name} has no flash that outlives the emulator")
+            assert device.tail() == twin.tail_bytes()  # check puts back what there was
+            _teach(device, twin, 100, rng)
+            learned, steps = device.tail(), device.steps
+            assert learned == twin.tail_bytes() != read_image(data).tail
             device.save()
         board.power_cycle()
         with connected(board.url, timeout_s=TIMEOUT_S) as device:
-            assert (device.steps, device.tail()) == (STEPS, learned)
+            assert (device.steps, device.tail()) == (steps, learned)
             device.reset()
             device.load()
-            twin = Twin(read_image(data))
-            twin.set_tail(learned)
-            twin.random = state.random
-            x = np.random.default_rng(2).integers(-128, 128, (20, 12), np.int8)
-            for i, sample in enumerate(x):
-                device.classify(sample)
-                device.learn(i % 4)
-            twin.learn_many(x, np.arange(20) % 4)
+            _teach(device, twin, 20, rng)
             assert (device.tail(), device.state().random) == (twin.tail_bytes(), twin.random)

@@ -33,6 +33,7 @@ class QemuPlatform(PlatformBase):
         """Starts the emulator in the background, in folder; it begins when somebody opens its serial port, url."""
         if not url.startswith("socket://"):
             raise UserSideException(f"upload port {url!r}: an emulated board's is like socket://127.0.0.1:5555")
+        folder.mkdir(parents=True, exist_ok=True)
         self.power_off(folder)
         serial = f"tcp:{url[len('socket://') :]},server=on,wait=on,nodelay=on"
         pid_file, log = folder / PID_FILE, folder / "qemu.log"
@@ -48,16 +49,18 @@ class QemuPlatform(PlatformBase):
             time.sleep(0.05)
 
     def power_off(self, folder):
-        """Ends the emulator that power_on started, if it still runs."""
+        """Ends the emulator that power_on started, if it still runs. Returns whether it did."""
         pid_file = folder / PID_FILE
         if not pid_file.is_file():
-            return
+            return False
         pid = pid_file.read_text().strip()
-        if str(pid_file) in arguments(pid):  # else the number belongs to another program by now
+        running = str(pid_file) in arguments(pid)
+        if running:  # else the number belongs to another program by now
             os.kill(int(pid), signal.SIGTERM)
             while str(pid_file) in arguments(pid):
                 time.sleep(0.05)
         pid_file.unlink(missing_ok=True)
+        return running
 
 
 def arguments(pid):

@@ -57,6 +57,11 @@ class ProjectBoard:
         return flash, ram if stack else ram - stack_len
 
 
+def port_of(board: str) -> str:
+    """The name that a board's port tells over the link, by the name of its environment; or as it is."""
+    return PROJECT_BOARDS[board].port if board in PROJECT_BOARDS else board
+
+
 def _length(text: str) -> int:
     """Of a linker script: 0x100, 100, 64K, 4M."""
     unit = {"K": KB, "M": KB * KB}.get(text[-1], 1)

@@ -143,7 +143,7 @@ SERIAL = {"native": "socket://127.0.0.1:5555", "esp32dev": "/dev/ttyUSB0"} | dic
 """Where the device link of a board is likely to be."""
 
 START = {
-    HOSTED: "pio run && SDFA_LISTEN=5555 .pio/build/native/program &",
+    HOSTED: "pio run\nSDFA_LISTEN=5555 .pio/build/native/program &    # its flash: flash.bin in this folder",
     QEMU: "pio run -t upload    # builds, and starts QEMU; pio run -t power_off ends it",
     SKETCH: "pio run -t upload    # builds and flashes",
 }
@@ -159,6 +159,8 @@ pytools device info --port $serial
 pytools check src/model/$name.sdfa --target serial:$serial
 ```
 
-`src/main.c*` is yours. `src/model/` is what `pytools export` wrote: export again when the model changes. `src/board/`
-is the board's port, `lib/sdfa/` the library; `lib/sdfa/src/sdfa.h` is its interface.
+`check` and the other commands with `--target` begin with the weights of the image that they are given, and put back
+what the device had learned. `src/main.c*` is yours. `src/model/` is what `pytools export` wrote; when the model
+changes: `pytools export NEW.tflite --name $name -o src/model`. `src/board/` is the board's
+port, `lib/sdfa/` the library; `lib/sdfa/src/sdfa.h` is its interface.
 """

@@ -76,7 +76,7 @@ def ram_line(ram: dict[str, int | None]) -> str:
     """What Session.ram says, in one line."""
     names = {"arena": "arena", "tail": "weights", "state": "state", "care": "care", "stack": "measured stack"}
     parts = " + ".join(f"{name} {ram[key]:,}" for key, name in names.items() if ram.get(key))
-    rest = "" if ram["stack"] else " (stack: on boards only)"
+    rest = "" if ram["stack"] else " (stack not measured)"
     return f"RAM: {parts} = {ram['total']:,} bytes{rest}"
 
 

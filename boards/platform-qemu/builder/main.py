@@ -34,12 +34,16 @@ env.Append(
 )
 
 
+# Not the build folder: PlatformIO empties that, and the flash of the board is here.
+FOLDER = Path(env.subst("$PROJECT_WORKSPACE_DIR")).resolve() / "emulated" / env["PIOENV"]
+
+
 def tried(action):
     """An action of SCons: an error of the user is one line."""
 
     def run(target, source, env):
         try:
-            action(env.PioPlatform(), Path(env.subst("$BUILD_DIR")).resolve(), source)
+            action(env.PioPlatform(), FOLDER, source)
         except UserSideException as error:
             print(f"Error: {error}", file=sys.stderr)
             return 1
@@ -56,7 +60,8 @@ def start(platform, folder, source):
 
 
 def stop(platform, folder, source):
-    platform.power_off(folder)
+    if not platform.power_off(folder):
+        print("Nothing runs")
 
 
 program = env.BuildProgram()

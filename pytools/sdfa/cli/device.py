@@ -47,9 +47,10 @@ BAUD, WAIT = 115200, 0.5
 def session(port: str, baud: int = BAUD, board: str | None = None, wait: float = WAIT) -> Iterator[Remote]:
     """A session with the board at a port. SdfaError when it is another board."""
     from sdfa.link.stream import connected
+    from sdfa.newproject import port_of
 
     with connected(port, baud, wait) as remote:
-        if board is not None and remote.info.board != board:
+        if board is not None and remote.info.board not in (board, port_of(board)):
             raise SdfaError(f"the board at {port} is {remote.info.board!r}, not {board!r}")
         yield remote
 
@@ -297,7 +298,7 @@ def stats(
 @device.command()
 def monitor(
     port: PortOpt,
-    once: Annotated[bool, typer.Option("--once", help="Show it once and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Look for the time of --every, show that and end.")] = False,
     seconds: Annotated[float | None, typer.Option(metavar="N", help="End after N seconds.", min=0)] = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks.", min=0.05)] = 1.0,
     image: ImageOpt = None,
@@ -318,10 +319,12 @@ def monitor(
     with session(port, baud, board, wait) as remote:
         weights = tail_weight_count(image_of(remote, image)[1])
         before, begin = remote.stats(), time.monotonic()
-        rows.append(monitor_row(before, None, weights))
         pure = json_to is not None and str(json_to) == STDOUT
         screen = Console(quiet=True) if pure else console
-        if not once:
+        if once:
+            time.sleep(every)
+            rows.append(monitor_row(remote.stats(), before, weights))
+        else:
             with Live(monitor_table(rows, remote.info.board), console=screen, auto_refresh=False) as live:
                 while seconds is None or time.monotonic() - begin < seconds:
                     time.sleep(every)

@@ -305,7 +305,7 @@ def demo(
     target: TargetOpt = "host",
     json_to: JsonOpt = None,
 ) -> None:
-    """Digits meet a changed sensor: adapt on the device with five rules, and check every bit.
+    """Digits meet a changed sensor: adapt on the device with six rules, and check every bit.
 
     Example: [cyan]pytools demo --sensor rot90[/cyan]
     """

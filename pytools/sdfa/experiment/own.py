@@ -42,13 +42,16 @@ def _read_csv(path: Path) -> _Parts:
         raise SdfaError(f"{path} is no CSV text in UTF-8 ({error}): save it again") from None
     if len(rows) < 2 or len(rows[0]) < 3:
         raise SdfaError(f"{path}: needs a heading and rows of features, label, person (at least 3 columns)")
+    ends = [cell.strip().lower() for cell in rows[0][-2:]]
+    if ends != ["label", "person"]:
+        raise SdfaError(f"{path}: the last two columns are {', '.join(ends)}, needed are label and person")
     width = len(rows[0])
     for number, row in enumerate(rows[1:], 2):
         if len(row) != width:
             raise SdfaError(f"{path}: row {number} has {len(row)} columns, the heading {width}: mend that row")
     x = np.array([_numbers(path, number, row[:-2]) for number, row in enumerate(rows[1:], 2)], np.float32)
-    ends = np.array([[cell.strip() for cell in row[-2:]] for row in rows[1:]])
-    return x, ends[:, 0], ends[:, 1]
+    said = np.array([[cell.strip() for cell in row[-2:]] for row in rows[1:]])
+    return x, said[:, 0], said[:, 1]
 
 
 def _numbers(path: Path, number: int, cells: list[str]) -> list[float]:

@@ -27,11 +27,19 @@ class Stream(Protocol):
         """What has come, at least one byte; b"" when nothing comes in that time. SdfaError when the device is gone."""
 
 
+_REMEDIES = {
+    "STORE_MODEL": "; `pytools device reset --erase` empties the store, then save again",
+    "STORE_GEOMETRY": "; the board's port has to give the store more flash",
+}
+"""What to do about an error."""
+
+
 class LinkError(SdfaError):
     """The device refused a request. status: an error of sdfa.h. data: what it says beside."""
 
     def __init__(self, request: str, status: int, data: bytes) -> None:
-        super().__init__(f"the device refused {request}: {status_text(status)}")
+        what = {error_value(name): what for name, what in _REMEDIES.items()}.get(status, "")
+        super().__init__(f"the device refused {request}: {status_text(status)}{what}")
         self.request, self.status, self.data = request, status, data
         self.reason = status_text(status)
 

@@ -13,13 +13,13 @@ SHOWN = 12
 """Rows of the table: the last ones."""
 
 
-def monitor_row(now: Stats, before: Stats | None, weights: int) -> dict[str, Any]:
-    """Counters of the steps since the look before; None: since the start. Shares are None where there was no step.
+def monitor_row(now: Stats, before: Stats, weights: int) -> dict[str, Any]:
+    """Counters of the steps since the look before. Shares are None where there was no step.
 
     loss: mean, in bits (cross-entropy). skipped: share of the `weights` that learn whose rows were left alone,
     because their step is nothing or rounds to nothing.
     """
-    part = now if before is None else since(now, before)
+    part = since(now, before)
     steps = part.steps
     if steps == 0:
         return {"steps": now.steps, "new": 0, "accuracy": None, "loss": None, "skipped": None} | _saturated(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from sdfa.targets.codes import error_value, request_name
 _LEAVE = 0xFFFFFFFF
 _STATS = ("steps", "correct", "loss", "weights_nonzero", "weights_updated", "moved", "saturated_weights",
           "saturated_activations", "saturated_logits")  # fmt: skip
+_OPTIONS = {"CARE": "--replay, --guard, --decay, --balance or --freeze", "ADD_CLASS": "--add-class"}
 _WIDE = ("loss", "weights_nonzero", "weights_updated", "moved")
 
 
@@ -33,8 +35,8 @@ _WIDE = ("loss", "weights_nonzero", "weights_updated", "moved")
 class Serial:
     """url: of the port. timeout_s: after so long a silence a request is repeated. Each execute is one session.
 
-    A device has no second machine beside the one that runs: what it has learned in RAM is replaced by the weights of
-    the image that is given, and stays replaced. What it has saved in flash stays.
+    A device has no second machine beside the one that runs: while it works on the requests, the weights of the image
+    that is given take the place of what it has learned. Then that is put back; only the number of steps goes on.
     """
 
     url: str
@@ -48,14 +50,16 @@ class Serial:
         parsed = read_image(image)
         with connected(self.url, timeout_s=self.timeout_s) as remote:
             check_model(remote, parsed)
-            return _Batch(remote, parsed).answer(requests)
+            with kept_learning(remote):
+                return _Batch(remote, parsed).answer(requests)
 
     def bench(self, image: Image, samples: Samples | None, n: int | None) -> dict[str, Any]:
         """The JSON of `pytools bench`: microseconds by the device's clock. Begins with the image's weights."""
         with connected(self.url, timeout_s=self.timeout_s) as remote:
             check_model(remote, image)
-            begin_fresh(remote, image)
-            return {"target": self.name} | bench(remote, image, samples, n)
+            with kept_learning(remote):
+                begin_fresh(remote, image)
+                return {"target": self.name} | bench(remote, image, samples, n)
 
 
 def check_model(remote: Remote, image: Image) -> None:
@@ -65,6 +69,27 @@ def check_model(remote: Remote, image: Image) -> None:
             f"the device runs the model {remote.info.model_id}, the image is {image.model_id.hex()}: flash its "
             "firmware, or push the image with `pytools device push`"
         )
+
+
+@contextlib.contextmanager
+def kept_learning(remote: Remote) -> Iterator[None]:
+    """Afterwards the device has the weights, settings and generator again that it had."""
+    if "learning" not in remote.info.features:
+        yield
+        return
+    state, tail = remote.state(), remote.tail()
+
+    def put_back() -> None:
+        remote.set_tail(tail)
+        remote.set(state.rate_q24, state.tau_q15, state.random)
+
+    try:
+        yield
+    except SdfaError:
+        with contextlib.suppress(SdfaError):  # the reason of the first failure is what counts
+            put_back()
+        raise
+    put_back()
 
 
 def begin_fresh(remote: Remote, image: Image) -> None:
@@ -95,8 +120,8 @@ class _Batch:
         handler = _HANDLERS.get(name)
         if handler is None:
             raise SdfaError(
-                f"{name} goes not over the link: a device looks after its learning by its own program; leave the "
-                "option away, or take another target"
+                f"{_OPTIONS.get(name, name)} goes not over the link: a device looks after its learning by its own "
+                "program; leave that away, or take another target"
             )
         try:
             return Reply(0, handler(self, request.payload))
