@@ -7,6 +7,7 @@ Firmware without a framework is linked without the compiler's own start-up code.
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from SCons.Script import COMMAND_LINE_TARGETS, Import
 
@@ -17,7 +18,8 @@ STEPS = "100"  # learning steps that check_device compares
 
 def check_device(target, source, env):
     """Exit code of `pytools check`, on the exported model that this firmware holds."""
-    pytools = shutil.which("pytools")
+    beside = Path(sys.executable).parent  # where pio runs in an environment that is not activated
+    pytools = shutil.which("pytools") or shutil.which("pytools", path=beside)
     port = env.GetProjectOption("monitor_port", None) or env.GetProjectOption("upload_port", None)
     port = env.subst("$UPLOAD_PORT") or port
     if not pytools:
