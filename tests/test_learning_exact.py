@@ -266,14 +266,14 @@ def test_rates_that_saturate(name: str, loss: str) -> None:
 
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_without_a_threshold(name: str) -> None:
-    """tau = 0 keeps every error; the default drops some."""
+    """tau = 0 keeps every error; 1/32 drops some."""
     x, y = labelled(Case(), STEPS, 7)
-    without, with_default = (
+    without, with_it = (
         assert_same_session(target_of(name), export_case(Case(tau=tau)), [Learn(x, y), Classify(x)]).state
-        for tau in (0.0, None)
+        for tau in (0.0, 1 / 32)
     )
-    assert (without.tau_q15, with_default.tau_q15) == (0, 1024)
-    assert without.stats.weights_nonzero > with_default.stats.weights_nonzero > 0
+    assert (without.tau_q15, with_it.tau_q15) == (0, 1024)
+    assert without.stats.weights_nonzero > with_it.stats.weights_nonzero > 0
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
