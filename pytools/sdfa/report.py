@@ -56,8 +56,8 @@ def _estimate(e: dict[str, Any]) -> list[Table | str]:
         table.add_row(core, f"{row['run']:,}", learn, f"{steps:,.0f}", f"{row['code']:,}", f"{row['stack']:,}")
     return [
         table,
-        "Estimates from measured kernels, as executed instructions; --measure qemu:... measures. Steps per second (an "
-        f"inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real cores take longer. "
+        "Estimates from measured kernels, as executed instructions: up to 40 % off; --measure qemu:... measures. Steps "
+        f"per second (an inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real cores take longer. "
         "Code and stack are those of a similar model.",
     ]
 
