@@ -57,8 +57,8 @@ def _estimate(e: dict[str, Any]) -> list[Table | str]:
     return [
         table,
         "Estimates from measured kernels, as executed instructions: up to 40 % off; --measure qemu:... measures. Steps "
-        f"per second (an inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real cores take "
-        "longer. Code and stack are those of a similar model.",
+        f"per second (an inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real "
+        "cores take longer. Code and stack are those of a similar model.",
     ]
 
 
