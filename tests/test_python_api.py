@@ -31,8 +31,8 @@ def digits() -> sdfa.Export:
 def test_importing_it_costs_nothing() -> None:
     """No numpy, and all names are there, without TensorFlow."""
     code = (
-        "import sys, sdfa; assert 'numpy' not in sys.modules; print([n for n in sdfa.__all__ if not hasattr(sdfa, n)]); "
-        "assert 'tensorflow' not in sys.modules"
+        "import sys, sdfa; assert 'numpy' not in sys.modules; "
+        "print([n for n in sdfa.__all__ if not hasattr(sdfa, n)]); assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
