@@ -158,7 +158,7 @@ def test_the_monitor_shows_what_the_board_sends(built: Pio) -> None:
 def test_the_suites_pass_on_this_computer_and_on_every_core(pio: Pio) -> None:
     work = Pio(pio.core, ROOT, pio.work.parent / "suites")
     printed = work.done("test", *envs("native", *EMULATED))
-    suites = [line.split() for line in printed.splitlines() if re.match(r"\w+ +test_\w+ ", line)]
+    suites = [line.split() for line in printed.splitlines() if re.match(r"(native|qemu_\w+) +test_\w+ ", line)]
     assert len(suites) == 2 * (1 + len(EMULATED)) - 1
     assert all(words[2] == "PASSED" for words in suites)
     (told,) = re.findall(r"= (\d+) test cases: (\d+) succeeded", printed)
