@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -102,20 +103,27 @@ def port() -> str:
         return f"socket://127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.fixture
-def powered(built: Pio, port: str) -> Iterator[tuple[Pio, str]]:
-    printed = built.done("run", "-e", "qemu_m4", "-t", "upload", "--upload-port", port, network=True)
+@contextlib.contextmanager
+def powered(built: Pio, name: str, port: str) -> Iterator[None]:
+    printed = built.done("run", "-e", name, "-t", "upload", "--upload-port", port, network=True)
     assert f"its serial port is {port}" in printed
-    yield built, port
-    built.done("run", "-e", "qemu_m4", "-t", "power_off", network=True)
+    try:
+        yield
+    finally:
+        built.done("run", "-e", name, "-t", "power_off", network=True)
 
 
-def test_upload_starts_the_emulator_and_the_device_is_checked(powered: tuple[Pio, str]) -> None:
-    pio, port = powered
+@pytest.mark.parametrize("name", EMULATED)
+def test_upload_starts_the_emulator_and_the_device_is_checked(built: Pio, name: str, port: str) -> None:
+    with powered(built, name, port):
+        _is_sound(built, name, port)
+
+
+def _is_sound(pio: Pio, name: str, port: str) -> None:
     with connected(port) as remote:
         assert remote.info.model_id == read_image((EXPORTED / "digits.sdfa").read_bytes()).model_id.hex()
         remote.selftest()
-    printed = pio.done("run", "-e", "qemu_m4", "-t", "check_device", "--upload-port", port, network=True)
+    printed = pio.done("run", "-e", name, "-t", "check_device", "--upload-port", port, network=True)
     assert "4056 bytes of weights and biases, generator and counters compared, 0 differ" in " ".join(printed.split())
 
 
