@@ -225,3 +225,19 @@ def test_a_silent_device_is_an_error_that_says_what_to_look_at() -> None:
 
 def _remote_silent() -> Remote:
     return Remote(Link(_Silent(), number=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (struct.pack("<HH", 9, 1) + bytes(60), r"speaks version 9 of the link and 1 of the image.*: flash it with"),
+        (b"\x01", r"answer is too short: flash it with"),
+    ],
+)
+def test_a_device_of_another_version_is_told(said: bytes, message: str) -> None:
+    class Other(Link):
+        def request(self, name: str, arguments: bytes = b"") -> bytes:
+            return said
+
+    with pytest.raises(SdfaError, match=message):
+        Remote(Other(_Silent(), number=1), 1)
