@@ -56,7 +56,6 @@ def _signals() -> People:
 
 @pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 def test_what_was_trained_is_what_the_device_computes_and_teaches() -> None:
-    pytest.importorskip("tensorflow", reason="a backbone needs the [train] extra")
     people = _signals()
     training = Training(hidden=(16, 8), epochs=5, batch=8, rate=5e-3)
     net = trained(people, ("a", "b"), Settings(training=training, window=WINDOW))
@@ -83,7 +82,6 @@ def test_what_was_trained_is_what_the_device_computes_and_teaches() -> None:
     ],
 )
 def test_refusals(args: tuple[str, ...], message: str, pytools: Cli, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow", reason="without TensorFlow that is the message")
     assert message in one_line(pytools("experiment", "personalize", *args, "-o", tmp_path / "out"))
 
 

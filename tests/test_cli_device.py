@@ -208,7 +208,6 @@ def _stands_in_the_way(cli: Cli, board: Running, other: Path, tmp_path: Path) ->
 
 
 def test_a_serial_port_that_is_missing_or_busy_is_said_in_one_line(cli: Cli) -> None:
-    pytest.importorskip("serial")
     assert "is missing: is the board plugged in?" in one_line(cli("device", "info", "--port", "/dev/ttyNONE7"))
     here, there = pty.openpty()
     try:

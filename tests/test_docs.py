@@ -119,7 +119,6 @@ def test_every_block_runs(name: str, pytools: Cli, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(model_dir("digits"), "models/digits")
     if name in TENSORFLOW:
-        pytest.importorskip("tensorflow", reason="pip install sdfa[train]")
         warnings.simplefilter("ignore")
     page, printed = Page(pytools), []
     for block in blocks((DOCS / name).read_text(encoding="utf-8")):

@@ -38,7 +38,7 @@ SAMPLES = 60
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What tests/keras_models.py wrote: once, for all processes of a test run."""
     if importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is absent: pip install sdfa[train]")
+        pytest.fail("TensorFlow is absent: pip install sdfa[test]")
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "keras_models"
     folder.mkdir(exist_ok=True)
