@@ -71,7 +71,7 @@ def test_the_host_cannot_measure_its_stack_and_says_so(work: Path, pytools: Cli)
     ram = found["ram"]
     assert ram["stack"] is None
     assert ram["total"] == ram["arena"] + ram["tail"] + ram["state"]
-    assert f"= {ram['total']:,} bytes (stack: on boards only)\n" in out
+    assert f"= {ram['total']:,} bytes (stack not measured)\n" in out
 
 
 def test_where_nothing_learns_no_weights_are_in_ram(work: Path, pytools: Cli) -> None:
