@@ -20,7 +20,8 @@ class Program:
 
     name: of the cache entry, for people.
     compiler: the start of the command line.
-    sources: C files. include_dirs: all headers there count as sources. depends: further files that matter.
+    sources: C files. include_dirs: all headers there, and beside the sources, count as sources.
+    depends: further files that matter.
     flags: before the sources; link_flags: behind them.
     hint: for the message when the compiler fails.
     """
@@ -94,7 +95,8 @@ def fingerprint(program: Program) -> str:
 
 
 def _inputs(program: Program) -> list[Path]:
-    headers = [path for folder in program.include_dirs for path in sorted(folder.glob("*.h"))]
+    folders = dict.fromkeys((*program.include_dirs, *(path.parent for path in program.sources)))
+    headers = [path for folder in folders for path in sorted(folder.glob("*.h"))]
     return [*program.sources, *headers, *program.depends]
 
 
