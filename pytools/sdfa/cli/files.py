@@ -1,4 +1,4 @@
-"""Commands that turn files into files: export, inspect, merge."""
+"""Commands that turn files into files: export, quantize, inspect, merge."""
 
 from __future__ import annotations
 
