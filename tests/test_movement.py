@@ -96,7 +96,8 @@ def _accesses(folder: Path, feedback: str, k: int | None) -> list[dict[str, int]
     program = Program(
         name="accesses",
         compiler=(tool("clang"),),
-        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c", *sorted(SRC.glob("*.c"))),
+        library=tuple(sorted(SRC.glob("*.c"))),
+        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c"),
         include_dirs=(SRC, C_DIR),
         flags=("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-fno-sanitize-link-runtime"),
     )
