@@ -146,8 +146,8 @@ def push(
 
     Example: [cyan]pytools device push digits.sdfa --port /dev/ttyACM0[/cyan]
     """
+    from sdfa.image.packing import repack
     from sdfa.link.push import push as bring
-    from sdfa.packing import repack
 
     check_outputs([], [image, signature], json_to)
     data = repack(load_image(image)[0], packing)
@@ -241,7 +241,7 @@ def replay(
 
     Example: [cyan]pytools device replay session.npz --image digits.sdfa[/cyan]
     """
-    from sdfa.adapt import learned_image
+    from sdfa.device.adapt import learned_image
     from sdfa.link.trace import read_trace
     from sdfa.link.trace import replay as repeat
 
