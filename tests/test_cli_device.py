@@ -92,6 +92,34 @@ def test_run_learn_and_bench_over_the_link(cli: Cli, board: Running, image: Path
     assert "--replay, --guard, --decay, --balance or --freeze goes not over the link" in text
 
 
+def test_a_rate_of_one_learning_stays_not_and_a_wrecking_one_is_told(
+    cli: Cli, board: Running, image: Path, data: Path
+) -> None:
+    port = ("--port", board.url)
+
+    def settings() -> tuple[float, float, int]:
+        stats = json.loads(done(cli("device", "stats", *port, "--json", "-")).out)
+        return stats["rate"], stats["threshold"], stats["random"]
+
+    before = settings()
+    options = ("--data", data, "--lr", 0.5, "--threshold", 0.1, "--epochs", 8, "--seed", 3, "--save")
+    told = json.loads(done(cli("device", "learn", *port, *options, "--json", "-")).out)
+    after = settings()
+    assert after[:2] == before[:2]
+    assert after[2] not in (3, before[2])  # the generator goes on from where learning left it
+    assert len(told["warnings"]) == 1
+    assert told["warnings"][0].startswith("learning at a rate of 0.5 went wrong: ")
+    assert "try --lr 0.12" in told["warnings"][0]
+    done(cli("device", "load", *port))
+    assert settings() == after  # what was saved
+    done(cli("device", "reset", *port))
+    told = json.loads(done(cli("device", "learn", *port, "--data", data, "--epochs", 2, "--json", "-")).out)
+    assert told["warnings"] == []
+    ran = cli("device", "learn", *port, "--data", data, "--lr", 100)
+    assert "learning rate does not fit" in one_line(ran)
+    assert settings()[:2] == before[:2]
+
+
 def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, tmp_path: Path) -> None:
     """info, learn, save, power cut, trace, replay, pull, evaluate, rollback, reset: one after the other."""
     port = ("--port", board.url)
