@@ -18,6 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from sdfa.cli.base import EPOCHS_MAX, JsonOpt, SeedOpt, app, console, emit, load_image, progress, show_notes
+from sdfa.cli.device_show import FOREIGN, info_table, score_text, stats_table, stored_of
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, write_whole
 
@@ -105,25 +106,16 @@ def info(
 
     Example: [cyan]pytools device info --port /dev/ttyACM0 --image digits.sdfa --board nucleo_f446re[/cyan]
     """
+    from sdfa.link.push import slots
     from sdfa.targets.serial import check_model
 
     with session(port, baud, board, wait) as remote:
         if image is not None:
             check_model(remote, load_image(image)[1])
-        result = asdict(remote.info) | {"features": sorted(remote.info.features)}
-        if "store" in remote.info.features:
-            result["stored"] = asdict(remote.stored())
-    emit(result, json_to, lambda: console.print(_two_columns(result)))
-
-
-def _two_columns(result: dict[str, Any]) -> Table:
-    table = Table("", "", show_header=False)
-    for key, value in result.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {number:,}" for name, number in value.items())
-        shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if type(value) is int else str(value)
-        table.add_row(key, shown)
-    return table
+        result = asdict(remote.info) | {"features": sorted(remote.info.features)} | stored_of(remote)
+        if "slots" in remote.info.features:
+            result["slots"] = asdict(slots(remote))
+    emit(result, json_to, lambda: console.print(info_table(result)))
 
 
 @device.command()
@@ -208,6 +200,8 @@ def learn(
 
     check_outputs([], [image, data], json_to)
     with session(port, baud, board, wait) as remote:
+        if save and stored_of(remote).get("stored", {}).get("foreign"):
+            raise SdfaError(FOREIGN)
         parsed = image_of(remote, image)[1]
         samples = samples_of(parsed, data)
         now = remote.info
@@ -281,7 +275,7 @@ def evaluate(
     notes = image_notes(data, parsed, samples.x)
 
     def show() -> None:
-        console.print(_two_columns(result))
+        console.print(score_text(result))
         show_notes(notes)
 
     emit(result | {"warnings": notes}, json_to, show)
@@ -320,9 +314,8 @@ def stats(
         result: dict[str, Any] = asdict(state.stats) | {
             "random": state.random, "rate": state.rate_q24 / 2**24, "threshold": state.tau_q15 / 2**15,
         }  # fmt: skip
-        if "store" in remote.info.features:
-            result["stored"] = asdict(remote.stored())
-    emit(result, json_to, lambda: console.print(_two_columns(result)))
+        result |= stored_of(remote)
+    emit(result, json_to, lambda: console.print(stats_table(result)))
 
 
 @device.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,8 @@ def settings_for(remote: Remote, rate_q24: int, tau_q15: int, seed: int) -> Iter
 def since(now: Stats, before: Stats) -> Stats:
     """What was counted in between: counters wrap around."""
     wide = ("loss", "weights_nonzero", "weights_updated", "moved")
+    if now.steps < before.steps:  # a reset or a load in between: the steps are those behind the weights
+        before = replace(before, steps=0)
     names = [f.name for f in fields(Stats)]
     return Stats(*((getattr(now, n) - getattr(before, n)) % (1 << (64 if n in wide else 32)) for n in names))
 
