@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.export import Options
+from sdfa.exporter.export import Options
 from sdfa.link.client import Link
 from sdfa.link.remote import Remote
-from sdfa.newproject import find_project_board, new_project, write_project
+from sdfa.start.newproject import find_project_board, new_project, write_project
 from tests.clikit import MODEL
 from tests.cprogram import C_DIR, SRC, output, tool
 from tests.exported_digits import EXPORTED

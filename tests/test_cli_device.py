@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from sdfa.cli.device import device
-from sdfa.export import Options, export_graph, write_files
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph, write_files
+from sdfa.image.reader import read_image
 from sdfa.targets.boards import device_program, find_board
 from sdfa.targets.build import build
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
 from tests.boardkit import ALL_PARTS, Running, free_port
 from tests.clikit import Cli, done, one_line, runner

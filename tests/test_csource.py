@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from sdfa.bundle import firmware_dir
-from sdfa.csource import c_name
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph, write_files
-from sdfa.load import load_tflite
-from sdfa.packing import repack
+from sdfa.exporter.export import Export, Options, export_graph, write_files
+from sdfa.image.csource import c_name
+from sdfa.image.packing import repack
 from sdfa.targets.build import host_compiler
 from sdfa.targets.families import CORTEX_M
+from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import cnn, dense_net
 
 MODELS = {

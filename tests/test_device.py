@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sdfa.device import Classify, Device, IntArray, Learn, LearnTarget, Reset, Run, Session, Set, Stage
+from sdfa.device.device import Classify, Device, IntArray, Learn, LearnTarget, Reset, Run, Session, Set, Stage
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
 from sdfa.targets import Host, Target, find_target
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.graph import Int8Array
 from tests.tiny_image import ARENA_LEN, CLASS_N, INPUT_N, RATE_Q24, TAIL_LEN, tiny_image
 
 BOARDS = [pytest.param(f"qemu:{name}", marks=pytest.mark.qemu) for name in MACHINES]

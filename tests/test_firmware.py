@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.export import Export, Options, export_graph
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.targets.codes import link_requests
+from sdfa.tflite.load import load_tflite
 from tests.cprogram import SRC, tool
 from tests.tflite_writer import dense_net
 

@@ -1,4 +1,4 @@
-"""The records of sdfa_format.h and of records.py are the same, field by field, for each compiler.
+"""The records of sdfa_format.h and of image/records.py are the same, field by field, for each compiler.
 
 A probe made from the Python side is compiled, not run: it fills a section of an object file with numbers.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa import records
+from sdfa.image import records
 from sdfa.targets.codes import read_list
 from tests.cprogram import SRC, tool
 

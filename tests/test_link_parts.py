@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.care import VERDICTS
+from sdfa.device.care import VERDICTS
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
 from sdfa.link.client import Link, LinkError
 from sdfa.link.gate import hold_out, judge, roll_back
 from sdfa.link.push import drop, pull, push, slots

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
+from sdfa.image.records import STATE_LEN
 from sdfa.link.client import REPLY, REQUEST, Link, LinkError
 from sdfa.link.frame import Receiver, encode
 from sdfa.link.remote import TAIL, Remote
-from sdfa.records import STATE_LEN
 from sdfa.targets.codes import error_value
 from sdfa.twin.learn import Twin
 from tests.linkkit import Line

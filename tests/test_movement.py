@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.dense_model import DenseNet, he_net
 from sdfa.experiment.movement import step_cost
-from sdfa.export import Options
-from sdfa.init import init_net
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import init_net
 from sdfa.targets.build import Program, build
+from sdfa.tflite.dense_model import DenseNet, he_net
 from tests.cprogram import C_DIR, SRC, output, tool
 
 

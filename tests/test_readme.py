@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 from sdfa.bundle import firmware_dir, model_dir
-from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
-from sdfa.export import Options, export_file, write_files
-from sdfa.load import read_model
-from sdfa.quantize import SUPPORTED_OPS
-from sdfa.settings import beside
+from sdfa.exporter.export import Options, export_file, write_files
+from sdfa.exporter.settings import beside
+from sdfa.lower import SUPPORTED_OPS
+from sdfa.start.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 from sdfa.targets import target_names
 from sdfa.targets.build import host_compiler
+from sdfa.tflite.load import read_model
 from tests.clikit import Cli, done
 
 ROOT = Path(__file__).parent.parent

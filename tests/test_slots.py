@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.gold import golden_crc, golden_input
-from sdfa.image_reader import read_image, sections_of
+from sdfa.exporter.gold import golden_crc, golden_input
+from sdfa.image.reader import read_image, sections_of
 from tests.cprogram import output, sanitized
 from tests.samples import bare, cnn_image, dense_image, live_image, packed_image
 

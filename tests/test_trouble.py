@@ -12,9 +12,9 @@ import pytest
 import sdfa
 from sdfa.bundle import model_dir
 from sdfa.data import change_sensor, load_digits
-from sdfa.device import Stats
-from sdfa.image_reader import Image
-from sdfa.trouble import notes, reasons
+from sdfa.device.device import Stats
+from sdfa.device.trouble import notes, reasons
+from sdfa.image.reader import Image
 from tests.clikit import IMAGE, Cli, done
 
 FINE = Stats(

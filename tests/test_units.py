@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import sdfa
-from sdfa.units import FEW_STEPS, unit_notes
+from sdfa.device.units import FEW_STEPS, unit_notes
 from tests.clikit import IMAGE, Cli, X, Y, done
 
 SCALE, ZERO = 1 / 255, -128  # 0 ... 1

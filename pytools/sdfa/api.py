@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import (
+from sdfa.data import Float32Array, check_inputs, load_inputs
+from sdfa.device.adapt import (
     Outcome,
     Settings,
     adapt,
@@ -30,22 +31,21 @@ from sdfa.adapt import (
     rmse,
     samples_from,
 )
-from sdfa.bench import bench
-from sdfa.care import Care
-from sdfa.check import check
-from sdfa.data import Float32Array, check_inputs, load_inputs
-from sdfa.device import Device as Machine
+from sdfa.device.bench import bench
+from sdfa.device.care import Care
+from sdfa.device.check import check
+from sdfa.device.device import Device as Machine
+from sdfa.device.units import image_notes, unit_notes
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, averages, export_within
+from sdfa.exporter.export import Export, Options, averages, export_within
+from sdfa.exporter.settings import ModelSettings, beside, beside_note
 from sdfa.files import read_bytes, write_whole
-from sdfa.graph import Graph, Int8Array
-from sdfa.image_reader import Image, read_image
-from sdfa.load import load_tflite, read_model
-from sdfa.merge import merge
-from sdfa.records import MAGIC
-from sdfa.settings import ModelSettings, beside, beside_note
+from sdfa.image.reader import Image, read_image
+from sdfa.image.records import MAGIC
 from sdfa.targets import Target, find_counting, find_target
-from sdfa.units import image_notes, unit_notes
+from sdfa.tflite.graph import Graph, Int8Array
+from sdfa.tflite.load import load_tflite, read_model
+from sdfa.tflite.merge import merge
 
 if TYPE_CHECKING:
     from sdfa.keras import FloatModel, Quantized

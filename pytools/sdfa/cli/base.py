@@ -73,7 +73,7 @@ def show_notes(notes: list[str]) -> None:
 
 def load_image(path: Path) -> tuple[bytes, Any]:
     """An image's bytes, and the same parsed."""
-    from sdfa.image_reader import read_image
+    from sdfa.image.reader import read_image
 
     data = read_bytes(path, "an image made by pytools export")
     return data, read_image(data, path.name)

@@ -23,7 +23,7 @@ from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, write_whole
 
 if TYPE_CHECKING:
-    from sdfa.image_reader import Image
+    from sdfa.image.reader import Image
     from sdfa.link.remote import Remote
 
 device = typer.Typer(
@@ -48,7 +48,7 @@ BAUD, WAIT = 115200, 0.5
 def session(port: str, baud: int = BAUD, board: str | None = None, wait: float = WAIT) -> Iterator[Remote]:
     """A session with the board at a port. SdfaError when it is another board."""
     from sdfa.link.stream import connected
-    from sdfa.newproject import port_of
+    from sdfa.start.newproject import port_of
 
     with connected(port, baud, wait) as remote:
         if board is not None and remote.info.board not in (board, port_of(board)):
@@ -66,7 +66,7 @@ def counted(what: str, total: int) -> Iterator[Any]:
 
 def image_of(remote: Remote, path: Path | None) -> tuple[bytes, Image]:
     """The device's image: from a file, which must be of its model, or read from it."""
-    from sdfa.image_reader import read_image
+    from sdfa.image.reader import read_image
     from sdfa.targets.serial import check_model
 
     if path is None:
@@ -133,11 +133,11 @@ def run(
 
     Example: [cyan]pytools device run --port /dev/ttyACM0 --inputs x.npy -o y.npy[/cyan]
     """
-    from sdfa.adapt import input_shape, output_shape, quantize_input
     from sdfa.cli.machines import load_array
     from sdfa.data import check_inputs
+    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.units import image_notes
     from sdfa.link.work import run_all
-    from sdfa.units import image_notes
 
     check_outputs([out], [image, inputs], json_to)
     array = load_array(inputs)
@@ -191,12 +191,12 @@ def learn(
 
     Example: [cyan]pytools device learn --port /dev/ttyACM0 --data new.npz --epochs 3 --save[/cyan]
     """
-    from sdfa.adapt import samples_of
-    from sdfa.device import Stats
-    from sdfa.image import rate_q24, tau_q15
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.device import Stats
+    from sdfa.device.trouble import notes, reasons
+    from sdfa.device.units import image_notes
+    from sdfa.image.writer import rate_q24, tau_q15
     from sdfa.link.work import settings_for, teach
-    from sdfa.trouble import notes, reasons
-    from sdfa.units import image_notes
 
     check_outputs([], [image, data], json_to)
     with session(port, baud, board, wait) as remote:
@@ -252,10 +252,10 @@ def evaluate(
     A safety net: [cyan]... evaluate --port P --data held.npz --hold-out[/cyan], then learn, then
     [cyan]... evaluate --port P[/cyan]
     """
-    from sdfa.adapt import samples_of
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.units import image_notes
     from sdfa.link.gate import judge
     from sdfa.link.work import score
-    from sdfa.units import image_notes
 
     check_outputs([], [image, data], json_to)
     with session(port, baud, board, wait) as remote:
@@ -282,7 +282,7 @@ def evaluate(
 
 
 def _hold_out(remote: Remote, image: Image, samples: Any) -> int:
-    from sdfa.adapt import loss_of, quantize_input
+    from sdfa.device.adapt import loss_of, quantize_input
     from sdfa.link.gate import hold_out
 
     if loss_of(image) == "mse":
@@ -334,7 +334,7 @@ def monitor(
 
     Example: [cyan]pytools device monitor --port /dev/ttyACM0[/cyan]
     """
-    from sdfa.adapt import tail_weight_count
+    from sdfa.device.adapt import tail_weight_count
     from sdfa.link.watch import monitor_row, monitor_table
 
     check_outputs([], [], json_to)

@@ -154,9 +154,9 @@ def push(
 
     Back: [cyan]pytools device push --drop --port /dev/ttyACM0[/cyan]
     """
+    from sdfa.image.packing import repack
     from sdfa.link.push import drop
     from sdfa.link.push import push as bring
-    from sdfa.packing import repack
 
     if (image is None) != dropping:
         raise SdfaError("say either which IMAGE to push, or --drop, to run the compiled-in one again")
@@ -259,7 +259,7 @@ def replay(
 
     Example: [cyan]pytools device replay session.npz --image digits.sdfa[/cyan]
     """
-    from sdfa.adapt import learned_image
+    from sdfa.device.adapt import learned_image
     from sdfa.link.trace import read_trace
     from sdfa.link.trace import replay as repeat
 

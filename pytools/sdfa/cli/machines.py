@@ -53,11 +53,11 @@ def run(
 
     Example: [cyan]pytools run build/digits/digits.sdfa --target qemu:microbit --inputs x.npy -o y.npy[/cyan]
     """
-    from sdfa.adapt import input_shape, output_shape, quantize_input
     from sdfa.data import check_inputs
-    from sdfa.device import Device
+    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.device import Device
+    from sdfa.device.units import image_notes
     from sdfa.targets import find_target
-    from sdfa.units import image_notes
 
     machine = find_target(target)
     check_outputs([out], [image, inputs], json_to)
@@ -144,13 +144,13 @@ def learn(
     --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
     --guard halve -o learned.sdfa[/cyan]
     """
-    from sdfa.adapt import Settings, adapt, report, samples_of
-    from sdfa.care import Care, layer_numbers
-    from sdfa.differences import learned_where
-    from sdfa.page.learning import learn_page
+    from sdfa.device.adapt import Settings, adapt, report, samples_of
+    from sdfa.device.care import Care, layer_numbers
+    from sdfa.device.differences import learned_where
+    from sdfa.device.trouble import notes, reasons
+    from sdfa.device.units import image_notes
+    from sdfa.show.page.learning import learn_page
     from sdfa.targets import find_target
-    from sdfa.trouble import notes, reasons
-    from sdfa.units import image_notes
 
     machine = find_target(target)
     pages = [html_to] if html_to else []
@@ -181,8 +181,8 @@ def learn(
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
-    from sdfa.care import care_lines
-    from sdfa.report import ram_line
+    from sdfa.device.care import care_lines
+    from sdfa.show.export_tables import ram_line
 
     name = "accuracy" if "accuracy_before" in result else "rmse"
     table = Table("", "before", "after")
@@ -221,11 +221,11 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
-    from sdfa.adapt import samples_of
-    from sdfa.check import check as compare
-    from sdfa.page.learning import check_page
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.check import check as compare
+    from sdfa.device.units import image_notes
+    from sdfa.show.page.learning import check_page
     from sdfa.targets import find_target
-    from sdfa.units import image_notes
 
     machine = find_target(target)
     check_outputs([html_to] if html_to else [], [image, data], json_to)
@@ -251,7 +251,7 @@ def _refuse_mismatch(result: dict[str, Any]) -> None:
 
 
 def _show_check(result: dict[str, Any]) -> None:
-    from sdfa.report import ram_line
+    from sdfa.show.export_tables import ram_line
 
     show_notes(result["warnings"])
     console.print(ram_line(result["ram"]))
@@ -298,9 +298,9 @@ def bench(
 
     Time: [cyan]pytools bench build/digits/digits.sdfa --target serial:/dev/ttyACM0[/cyan]
     """
-    from sdfa.bench import bench as measure
-    from sdfa.bench import load_any
-    from sdfa.bench_report import show_bench, show_times
+    from sdfa.device.bench import bench as measure
+    from sdfa.device.bench import load_any
+    from sdfa.show.bench_tables import show_bench, show_times
     from sdfa.targets import Qemu, find_counting, find_target
     from sdfa.targets.serial import Serial
 
@@ -332,7 +332,7 @@ def demo(
 
     Example: [cyan]pytools demo --sensor rot90[/cyan]
     """
-    from sdfa.demo import run_demo
+    from sdfa.start.demo import run_demo
 
     check_outputs([], [], json_to)
     pure = json_to is not None and str(json_to) == STDOUT

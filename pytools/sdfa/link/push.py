@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sdfa.adapt import learned_image
+from sdfa.device.adapt import learned_image
 from sdfa.errors import SdfaError
-from sdfa.image_reader import Image, read_image
+from sdfa.image.packing import repack
+from sdfa.image.reader import Image, read_image
 from sdfa.link.client import LinkError
 from sdfa.link.remote import DATA_MAX, Remote
-from sdfa.packing import repack
 
 _SLOTS = struct.Struct("<6I")
 

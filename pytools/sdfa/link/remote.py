@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device import State, Stats
+from sdfa.device.device import State, Stats
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
+from sdfa.image.records import VERSION as IMAGE_VERSION
 from sdfa.link.client import VERSION, Link, LinkError
-from sdfa.records import VERSION as IMAGE_VERSION
+from sdfa.tflite.graph import Int8Array
 
 DATA_MAX = 128
 OUTPUT, TAIL, IMAGE = range(3)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import learn_stage, loss_of, quantize_input, quantize_targets, rmse, sample_orders
-from sdfa.check import made_up_samples
 from sdfa.data import Samples
-from sdfa.device import LearnTarget, Stats
+from sdfa.device.adapt import learn_stage, loss_of, quantize_input, quantize_targets, rmse, sample_orders
+from sdfa.device.check import made_up_samples
+from sdfa.device.device import LearnTarget, Stats
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import Image
+from sdfa.image.reader import Image
 from sdfa.link.remote import OUTPUT, Remote
+from sdfa.tflite.graph import Int8Array
 
 Told = Callable[[int], None]
 """Gets the number of samples done so far."""

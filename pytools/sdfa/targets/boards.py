@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.csource import c_name
 from sdfa.errors import SdfaError
+from sdfa.image.csource import c_name
 from sdfa.targets.build import Program, host_compiler
 from sdfa.targets.families import CORTEX_M, RISCV, Family
 

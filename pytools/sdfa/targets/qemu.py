@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
-from sdfa.packing import repacked
+from sdfa.image.packing import repacked
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.build import Program, build, find_tool
 from sdfa.targets.machines import MACHINES, Machine

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from sdfa.data import Samples
-from sdfa.device import Stats
+from sdfa.device.device import Stats
+from sdfa.device.requests import NO_CLASS
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import Image, read_image
+from sdfa.image.reader import Image, read_image
 from sdfa.link.client import LinkError
 from sdfa.link.gate import hold_out
 from sdfa.link.remote import OUTPUT, Remote
 from sdfa.link.stream import connected
 from sdfa.link.work import bench
-from sdfa.stages import NO_CLASS
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.codes import error_value, request_name
+from sdfa.tflite.graph import Int8Array
 
 _LEAVE = 0xFFFFFFFF
 _STATS = ("steps", "correct", "loss", "weights_nonzero", "weights_updated", "moved", "saturated_weights",

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.csource import CSource
 from sdfa.errors import SdfaError
+from sdfa.image.csource import CSource
 from sdfa.targets.build import Program, build
 from sdfa.targets.families import Family
 from sdfa.targets.machines import Machine
