@@ -49,21 +49,6 @@ static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, ui
 /* sdfa_dot_dsp.c: four rows, `step` apart, times one vector of n values. acc: int32[4]. */
 void sdfa_dot4(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z);
 
-/* sdfa_dot_dsp.c: rows for one vector, where sdfa_requantize_fast does for all. n: 8, 16 ... SDFA_PAIRS_MAX. */
-#define SDFA_PAIRS_MAX 64u
-struct sdfa_pairs {
-    const int8_t *x, *w; /* w: one row behind the other, aligned to 4 */
-    uint32_t n, less;    /* less: minus the zero point of x, in both halves */
-    int32_t rows;        /* minus their number, which is even and not 0 */
-    const void *bias_end;
-    const int32_t *mult_end;
-    const int8_t *shift_end;
-    int8_t *out_end;
-    void *keep_end;  /* not NULL: the sums go here too */
-    uint32_t offset; /* 2 * zero point of the output + 1 */
-};
-void sdfa_dot_pairs(const struct sdfa_pairs *work);
-
 /* out = max(out, at) for the whole words of n values; returns how many values that were. */
 static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
     uint32_t i = 0;

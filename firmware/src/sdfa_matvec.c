@@ -45,30 +45,21 @@ static void fours(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uin
 
 #if SDFA_DSP
 
-/* Rows of a layer that is small enough for this, from row i on; returns how many. */
-static uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
-    uint32_t end = m->out_n - ((m->out_n - i) & 1u), less = (uint32_t)-m->input_zero & 0xffffu;
-    if (m->fast && (m->in_n & 7u) == 0 && m->in_n - 8u < SDFA_PAIRS_MAX && end != i) {
-        struct sdfa_pairs work = {x,
-                                  m->weights + i * m->in_n,
-                                  m->in_n,
-                                  less | less << 16,
-                                  (int32_t)(i - end),
-                                  m->bias + end,
-                                  m->mult + end,
-                                  m->shift + end,
-                                  out + end,
-                                  m->keep ? m->keep + end : NULL,
-                                  (uint32_t)(2 * m->zero_point + 1)};
-        sdfa_dot_pairs(&work);
-        return end - i;
-    }
-    return 0;
+/* sdfa_dot_dsp.c: an even number of fast rows, from row i on, of 8, 16 ... 64 values. */
+void sdfa_dot_pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i);
+
+/* Rows of a layer that is small enough for this; returns how many. */
+static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
+    uint32_t n = (m->out_n - i) & ~1u;
+    if (!m->fast || (m->in_n & 7u) || m->in_n - 8u > 56u || !n)
+        return 0;
+    sdfa_dot_pairs(out, m, x, i);
+    return n;
 }
 
 #else
 
-static uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
+static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
     (void)out, (void)m, (void)x, (void)i;
     return 0;
 }
