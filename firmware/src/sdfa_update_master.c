@@ -37,15 +37,15 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
 }
 
 /* All weights of a row. Each of the four bytes of a random word serves one of them. */
-static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
-    uint32_t at = i * r->op->in_n, random = 0;
-    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + sdfa_fractions_at(r->op) + at;
+static inline void move_row(struct sdfa *s, struct sdfa_rows *r, uint32_t i) {
+    uint32_t random = 0;
+    int8_t *w = r->weights + i * r->in_n, *f = w + r->fractions;
     struct tally t = {0, 0};
-    for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
+    for (uint32_t j = 0; j < r->in_n; j++, random >>= 8) {
         int32_t change;
         if ((j & 3u) == 0)
-            random = sdfa_random(&s->random);
-        change = (step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
+            random = sdfa_random(&r->move.random);
+        change = (r->move.step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
         if (change)
             move_weight(w + j, f + j, change, &t);
     }
