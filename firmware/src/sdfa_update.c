@@ -35,11 +35,12 @@ static void move_weight(struct sdfa *s, int8_t *w, int32_t activation, int32_t s
 
 /* Weights from w on, one after the other. One random word serves four of them: the first and the third take its bits
  * 0 .. 11 and 16 .. 27, the others bits 4 .. 15 and 20 .. 31. */
-static void move_exactly(struct sdfa *s, struct sdfa_rows *r, int8_t *w, const int8_t *x, const int8_t *end) {
+SDFA_COLD static void move_exactly(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *end,
+                                   int32_t zero_point) {
     uint32_t y = 0;
     for (uint32_t j = 0; x != end; j++, x++, w++) {
-        y = j & 3u ? y >> (j & 1u ? 4 : 12) : sdfa_random(&r->move.random);
-        move_weight(s, w, *x - r->zero_point, r->move.step, y & DITHER);
+        y = j & 3u ? y >> (j & 1u ? 4 : 12) : sdfa_random(&m->random);
+        move_weight(s, w, *x - zero_point, m->step, y & DITHER);
     }
 }
 
@@ -70,41 +71,58 @@ static uint32_t move_far(int8_t *weights, const int8_t *x, const int8_t *end, st
     return passed & ~OCTETS ? SDFA_PASSED : (moved & 0xffffu) + (moved >> 16);
 }
 
-/* At most SDFA_WORDS_N weights, in whole words of activations 0 .. 255. */
-static void move_some(struct sdfa *s, struct sdfa_rows *r, int8_t *w, const int8_t *x, const int8_t *end) {
-    const uint32_t random = r->move.random;
-    int near = size_of(r->move.step) <= SDFA_WORDS_STEP;
-    uint32_t moved = near ? sdfa_move_words(w, x, end, &r->move) : move_far(w, x, end, &r->move);
-    if (moved != SDFA_PASSED) {
-        s->stats.moved += moved;
-        return;
-    }
-    for (uint32_t i = 0; i < 2; i++) { /* back */
-        r->move.random = random;
-        r->move.step = -r->move.step;
-        if (i == 0)
-            (void)(near ? sdfa_move_words(w, x, end, &r->move) : move_far(w, x, end, &r->move));
-    }
-    move_exactly(s, r, w, x, end);
+/* At most SDFA_WORDS_N weights, in whole words. */
+static uint32_t move_some(int8_t *w, const int8_t *x, const int8_t *end, struct sdfa_move *m) {
+    if (size_of(m->step) > SDFA_WORDS_STEP)
+        return move_far(w, x, end, m);
+    return sdfa_move_words(w, x, end, m);
 }
 
-static inline void move_row(struct sdfa *s, struct sdfa_rows *r, uint32_t i) {
-    int8_t *w = r->weights + i * r->in_n;
-    const int8_t *x = r->input, *last = x + r->in_n;
-    if (r->zero_point != -128 || (((uintptr_t)r->weights | r->in_n) & 3u) || size_of(r->move.step) > FAR_MAX) {
-        move_exactly(s, r, w, x, last);
-        return;
-    }
+/* The same again, when a clamp stopped some of them. random: the state of the generator before it. */
+SDFA_COLD static void move_again(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *end,
+                                 uint32_t random) {
+    struct sdfa_move back = {random, -m->step};
+    (void)move_some(w, x, end, &back);
+    m->random = random;
+    move_exactly(s, m, w, x, end, -128);
+}
+
+/* A row of whole words of activations 0 .. 255. */
+static void move_long(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *last) {
     while (x != last) {
+        uint32_t random = m->random, moved;
         const int8_t *end = (uint32_t)(last - x) > SDFA_WORDS_N ? x + SDFA_WORDS_N : last;
-        move_some(s, r, w, x, end);
+        moved = move_some(w, x, end, m);
+        if (moved != SDFA_PASSED)
+            s->stats.moved += moved;
+        else
+            move_again(s, m, w, x, end, random);
         w += end - x;
         x = end;
     }
 }
 
 static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
-    sdfa_move_rows(s, l, d, EXTRA_BITS, move_row);
+    struct sdfa_rows r = sdfa_rows_of(s, l, d, EXTRA_BITS);
+    struct sdfa_move m = {s->random, 0};
+    int8_t *w;
+    uint32_t whole = r.zero_point == -128 && (((uintptr_t)r.weights | r.in_n) & 3u) == 0;
+    uint32_t near = whole && r.in_n - 1u < SDFA_WORDS_N ? SDFA_WORDS_STEP : 0, random;
+    while ((w = sdfa_next_row(s, &r, &m, EXTRA_BITS)) != NULL) {
+        random = m.random;
+        if (SDFA_LIKELY(size_of(m.step) <= near)) {
+            uint32_t moved = sdfa_move_words(w, r.input, r.input + r.in_n, &m);
+            if (SDFA_LIKELY(moved != SDFA_PASSED))
+                s->stats.moved += moved;
+            else
+                move_again(s, &m, w, r.input, r.input + r.in_n, random);
+        } else if (whole && size_of(m.step) <= FAR_MAX) {
+            move_long(s, &m, w, r.input, r.input + r.in_n);
+        } else {
+            move_exactly(s, &m, w, r.input, r.input + r.in_n, r.zero_point);
+        }
+    }
+    sdfa_rows_end(s, &r, &m);
 }
 
 const struct sdfa_update sdfa_update_int8 = {start, check, layer};

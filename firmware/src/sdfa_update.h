@@ -12,35 +12,47 @@ struct sdfa_move {
     int32_t step;    /* per unit of activation: G of SPEC.md 3.4; not 0 */
 };
 
-/* A layer while its rows move. */
+/* A layer while its rows move. at: behind the present row's delta. */
 struct sdfa_rows {
-    struct sdfa_move move;
     const struct sdfa_layer *layer;
+    const struct sdfa_ratio *ratios;
+    const sdfa_i16 *second, *at, *end; /* deltas */
+    uint32_t rate, nonzero, updated;   /* mantissa; rows */
+    int32_t shift;                     /* of a row without a ratio */
+    int32_t bias_room;                 /* steps between - and + this, Q(16 - extra), move a bias in 32 bits */
+    int32_t bias_mant;
+    uint32_t bias_shift; /* of these */
+    sdfa_i32 *bias;      /* int32[N] */
     int8_t *weights;     /* int8[N][in_n] */
     const int8_t *input; /* int8[in_n] */
     uint32_t in_n;
     int32_t zero_point; /* of the input */
-    sdfa_i32 *bias;     /* int32[N] */
-    uint32_t fractions; /* distance from a weight to its fraction */
 };
-
-/* Moves the weights of row i by move.step, and counts what they did. */
-typedef void sdfa_move_row(struct sdfa *s, struct sdfa_rows *r, uint32_t i);
 
 #define SDFA_SHIFT_MAX 30 /* a smaller step than 2^-30 of the full one is none */
 
-static inline struct sdfa_rows sdfa_rows_of(const struct sdfa *s, uint32_t l) {
+/* Layer l, whose deltas are d, before its first row. extra: bits that steps are shorter than Q16. */
+static inline struct sdfa_rows sdfa_rows_of(const struct sdfa *s, uint32_t l, const sdfa_i16 *d, int32_t extra) {
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
+    const struct sdfa_layer *layer = sdfa_layer_at(s, l);
+    const struct sdfa_rate rate = sdfa_normalize_rate(s->rate_q24);
     struct sdfa_rows r;
-    r.move.random = s->random;
-    r.move.step = 0;
-    r.layer = sdfa_layer_at(s, l);
+    r.layer = layer;
+    r.ratios = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
+    r.at = d;
+    r.second = d + 1;
+    r.end = d + op->out_n;
+    r.rate = rate.mant;
+    r.nonzero = r.updated = 0;
+    r.shift = sdfa_row_shift(layer, rate.exp, 0);
+    r.bias_shift = (uint32_t)(16 - extra - layer->bias_exp);
+    r.bias_mant = layer->bias_mant;
+    r.bias_room = r.bias_shift - 1u < 30u ? 1 << 14 : 0;
+    r.bias = (sdfa_i32 *)(void *)(s->tail_ram + op->bias);
     r.weights = (int8_t *)s->tail_ram + op->weights;
     r.input = sdfa_values(s, op->op.in);
     r.in_n = op->in_n;
     r.zero_point = sdfa_tensor_at(s, op->op.in)->zero_point;
-    r.bias = (sdfa_i32 *)(void *)(s->tail_ram + op->bias);
-    r.fractions = sdfa_fractions_at(op) - op->weights;
     return r;
 }
 
@@ -57,12 +69,12 @@ static inline int32_t sdfa_rounded_step(struct sdfa_move *m, int32_t full, int32
 void sdfa_move_far_bias(struct sdfa *s, const struct sdfa_layer *layer, sdfa_i32 *bias, int32_t step, uint32_t random);
 
 /* The change in the bias's own units. The usual way leaves `extra` bits out that are 0. */
-static inline void sdfa_move_bias(struct sdfa *s, struct sdfa_rows *r, sdfa_i32 *bias, int32_t extra) {
-    const uint32_t max = SDFA_BIAS_MAX, random = sdfa_random(&r->move.random);
-    uint32_t less = (uint32_t)(16 - extra - r->layer->bias_exp);
-    int32_t step = r->move.step, b = *bias;
-    if (SDFA_LIKELY((uint32_t)step + (1u << 14) < 1u << 15 && less - 1u < 30u && (uint32_t)b + max <= 2 * max)) {
-        b += (step * r->layer->bias_mant + (int32_t)(random >> (32 - less))) >> less;
+static inline void sdfa_move_bias(struct sdfa *s, const struct sdfa_rows *r, sdfa_i32 *bias, struct sdfa_move *m,
+                                  int32_t extra) {
+    const uint32_t max = SDFA_BIAS_MAX, random = sdfa_random(&m->random);
+    int32_t step = m->step, b = *bias;
+    if (SDFA_LIKELY((uint32_t)(step + r->bias_room) < 2u * (uint32_t)r->bias_room && (uint32_t)b + max <= 2 * max)) {
+        b += (step * r->bias_mant + (int32_t)(random >> (32 - r->bias_shift))) >> r->bias_shift;
         if (SDFA_LIKELY((uint32_t)b + max <= 2 * max)) {
             *bias = b;
             return;
@@ -71,36 +83,40 @@ static inline void sdfa_move_bias(struct sdfa *s, struct sdfa_rows *r, sdfa_i32 
     sdfa_move_far_bias(s, r->layer, bias, step * (1 << extra), random);
 }
 
-/* Moves the rows of layer l, whose deltas are d: biases here, weights by `move`. extra: bits that steps are shorter than
- * Q16. Inline, so that `move` becomes a part of it. */
-static inline void sdfa_move_rows(struct sdfa *s, uint32_t l, const sdfa_i16 *d, int32_t extra, sdfa_move_row *move) {
-    struct sdfa_rows r = sdfa_rows_of(s, l);
-    const struct sdfa_rate rate = sdfa_normalize_rate(s->rate_q24);
-    const struct sdfa_ratio *ratios = (const struct sdfa_ratio *)(const void *)(s->data + r.layer->ratio);
-    int32_t shift = sdfa_row_shift(r.layer, rate.exp, 0);
-    uint32_t nonzero = 0, updated = 0; /* rows */
-    for (const sdfa_i16 *at = d, *end = d + sdfa_layer_op(s, l)->out_n; at != end;) {
-        int32_t delta = *at++;
-        uint32_t i;
+/* Goes to the next row that moves, moves its bias, and says how far its weights go: m. Returns those, NULL behind the last
+ * row. */
+static inline int8_t *sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa_move *m, int32_t extra) {
+    for (;;) {
+        const sdfa_i16 *at = r->at;
         const struct sdfa_ratio *ratio;
-        if (!delta)
+        int32_t delta, shift;
+        uint32_t i;
+        do {
+            if (at == r->end)
+                return NULL;
+            delta = *at++;
+        } while (!delta);
+        SDFA_LOOP(at); /* or the loop works out what only rows with a delta need */
+        r->at = at;
+        r->nonzero++;
+        i = (uint32_t)(at - r->second);
+        ratio = r->ratios + i;
+        shift = r->shift - ratio->exp;
+        if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) /* frozen, or a step that is always 0 */
             continue;
-        i = (uint32_t)(at - d) - 1u;
-        ratio = ratios + i;
-        nonzero++;
-        if (ratio->mant == 0 || shift - ratio->exp > SDFA_SHIFT_MAX) /* frozen, or a step that is always 0 */
+        m->step = sdfa_rounded_step(m, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
+        if (!m->step)
             continue;
-        r.move.step =
-            sdfa_rounded_step(&r.move, delta * (int32_t)((rate.mant * ratio->mant) >> 17), shift - ratio->exp + extra);
-        if (!r.move.step)
-            continue;
-        updated++;
-        sdfa_move_bias(s, &r, r.bias + i, extra);
-        move(s, &r, i);
+        r->updated++;
+        sdfa_move_bias(s, r, r->bias + i, m, extra);
+        return r->weights + i * r->in_n;
     }
-    s->random = r.move.random;
-    s->stats.weights_nonzero += nonzero * r.in_n; /* at most the layer's weights, which are in memory */
-    s->stats.weights_updated += updated * r.in_n;
+}
+
+static inline void sdfa_rows_end(struct sdfa *s, const struct sdfa_rows *r, const struct sdfa_move *m) {
+    s->random = m->random;
+    s->stats.weights_nonzero += r->nonzero * r->in_n; /* at most the layer's weights, which are in memory */
+    s->stats.weights_updated += r->updated * r->in_n;
 }
 
 #endif
