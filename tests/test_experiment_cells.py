@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sdfa.dense_model import Scaling, he_net, quantize_dense
 from sdfa.experiment.basenet import Training, gradients, parameters
 from sdfa.experiment.cells import Plan, Samples, learn_from_scratch, learn_in_float, learn_on_device, sgd_step
 from sdfa.experiment.rules import DEVICE, RULES
-from sdfa.export import Options, export_graph
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.tflite.dense_model import Scaling, he_net, quantize_dense
+from sdfa.tflite.load import load_tflite
 
 RNG = np.random.default_rng(2)
 CENTRES = RNG.standard_normal((3, 8), np.float32)

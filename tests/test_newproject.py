@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.export import Options
-from sdfa.newproject import (
+from sdfa.exporter.export import Options
+from sdfa.start.newproject import (
     DEVICE_LEN,
     HELD_LEN,
     PROGRAM_LEN,

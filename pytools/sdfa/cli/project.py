@@ -26,8 +26,8 @@ def new(
 
     Example: [cyan]pytools new build/blink --model models/digits/model.tflite --board qemu_m4[/cyan]
     """
-    from sdfa.export import Options
-    from sdfa.newproject import check_new, find_project_board, new_project, write_project
+    from sdfa.exporter.export import Options
+    from sdfa.start.newproject import check_new, find_project_board, new_project, write_project
 
     chosen = find_project_board(board)
     check_new(folder)

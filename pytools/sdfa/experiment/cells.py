@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import sample_orders, tail_weight_count
-from sdfa.care import Judge
-from sdfa.dense_model import DenseNet, he_net
-from sdfa.device import Classify, Device, HoldOut, Learn, Set, Stage
+from sdfa.device.adapt import sample_orders, tail_weight_count
+from sdfa.device.care import Judge
+from sdfa.device.device import Classify, Device, HoldOut, Learn, Set, Stage
 from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters
-from sdfa.graph import Int8Array
-from sdfa.image import rate_q24, tau_q15
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
+from sdfa.image.writer import rate_q24, tau_q15
 from sdfa.targets import find_target
+from sdfa.tflite.dense_model import DenseNet, he_net
+from sdfa.tflite.graph import Int8Array
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
 

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sdfa.bench import bench
 from sdfa.data import Samples
+from sdfa.device.bench import bench
 from sdfa.experiment.movement import step_cost
 from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.paper_report import net_name
 from sdfa.experiment.scratch import CALIBRATION_N
 from sdfa.experiment.task import load_task
-from sdfa.export import Options
-from sdfa.init import DEFAULT_HEADROOM, Calibration, init_net
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import DEFAULT_HEADROOM, Calibration, init_net
 from sdfa.targets import Qemu
 
 NETS = ((784, 400, 10), (3072, 1000, 1000, 1000, 10))

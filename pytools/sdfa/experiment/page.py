@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sdfa.experiment.holdout import kept
 from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.personalize import Findings
-from sdfa.holdout import kept
-from sdfa.page.shell import document, table, text
+from sdfa.show.page.shell import document, table, text
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
 _SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
