@@ -88,7 +88,7 @@ def personalize(
 @experiment.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A public set: myo_emg, mnist, ...; an unknown name lists them.")
+        str, typer.Argument(metavar="NAME", help="A public set, such as mnist; an unknown name lists all.")
     ],
     out: Annotated[
         Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
