@@ -81,35 +81,42 @@ __asm__(SDFA_FUNCTION("sdfa_dot4")
 #define EIGHT "ldm r0!, {r4-r7}\n\t" ROW_OF_EIGHT("r1", "r11") ROW_OF_EIGHT("r2", "r12")
 
 /* r0: out; r1: struct sdfa_matvec, whose words stand in their order; r2: x; r3: the first row. Values are widened once, into
- * 128 bytes of stack. Below them stand, from sp on: the ends of biases, multipliers, shifts, sums (or NULL); n, the end of
- * the widened values, the offset, the end of out. lr counts rows up to 0. */
+ * 128 bytes of stack. Below them stand, from sp on: their place and their end, n, the end of the biases; the offset, the
+ * ends of shifts, multipliers, sums (or NULL) and outputs. lr counts rows up to 0. */
 /* clang-format off */
 __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "push {r4-r11, lr}\n\t"
         "sub sp, #128\n\t"
-        "ldm r1, {r4-r9}\n\t" /* weights, bias, mult, shift, keep, in_n */
         "ldr r12, [r1, #24]\n\t" /* out_n */
-        "ldr r11, [r1, #32]\n\t" /* zero_point */
-        "ldr r10, [r1, #48]\n\t" /* input_zero */
+        "ldr r9, [r1, #48]\n\t" /* input_zero */
+        "ldr r5, [r1, #32]\n\t" /* zero_point */
         "sub lr, r12, r3\n\t"
         "bic lr, lr, #1\n\t"
         "add r12, r3, lr\n\t"
         "rsb lr, lr, #0\n\t"
-        "mla r1, r3, r9, r4\n\t"
-        "rsb r10, r10, #0\n\t"
-        "pkhbt r3, r10, r10, lsl #16\n\t"
-        "add r5, r5, r12, lsl #2\n\t"
-        "add r6, r6, r12, lsl #2\n\t"
-        "add r7, r7, r12\n\t"
+        "rsb r9, r9, #0\n\t"
+        "pkhbt r9, r9, r9, lsl #16\n\t"
+        "lsls r5, r5, #1\n\t"
+        "adds r5, r5, #1\n\t"
+        "ldrd r7, r6, [r1, #8]\n\t" /* mult, shift */
+        "add r7, r7, r12, lsl #2\n\t"
+        "add r6, r6, r12\n\t"
+        "ldrd r8, r10, [r1, #16]\n\t" /* keep, in_n */
         "cmp r8, #0\n\t"
         "it ne\n\t"
         "addne r8, r8, r12, lsl #2\n\t"
+        "ldrd r4, r11, [r1]\n\t" /* weights, bias */
+        "mla r1, r3, r10, r4\n\t"
+        "add r11, r11, r12, lsl #2\n\t"
         "add r12, r12, r0\n\t"
-        "mov r0, sp\n\t"
-        "add r10, r0, r9, lsl #1\n\t"
-        "lsl r11, r11, #1\n\t"
-        "add r11, r11, #1\n\t"
-        "push {r5-r12}\n"
+        "mov r3, sp\n\t"
+        "push {r5-r8, r12}\n\t"
+        "mov r8, r3\n\t"
+        "mov r0, r3\n\t"
+        "mov r3, r9\n\t"
+        "add r9, r0, r10, lsl #1\n\t"
+        "push {r8-r11}\n\t"
+        "mov r10, r9\n"
         "1:\n\t"
         "ldr r8, [r2], #4\n\t"
         "ldr r9, [r2], #4\n\t"
@@ -121,12 +128,10 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "cmp r0, r10\n\t"
         "bne 1b\n"
         "2:\n\t"
-        "ldr r4, [sp]\n\t"
-        "add r4, r4, lr, lsl #2\n\t"
-        "ldrd r11, r12, [r4]\n\t"
-        "ldrd r4, r3, [sp, #16]\n\t"
+        "ldm sp, {r0, r3, r4, r5}\n\t"
+        "add r5, r5, lr, lsl #2\n\t"
+        "ldrd r11, r12, [r5]\n\t"
         "add r2, r1, r4\n\t"
-        "add r0, sp, #32\n\t"
         "lsls r4, r4, #28\n\t" /* minus: an odd number of eights */
         "bmi 4f\n"
         "3:\n\t"
@@ -135,26 +140,23 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         EIGHT
         "cmp r0, r3\n\t"
         "bne 3b\n\t"
-        "ldr r4, [sp, #12]\n\t"
-        "cbz r4, 5f\n\t"
-        "add r4, r4, lr, lsl #2\n\t"
-        "strd r11, r12, [r4]\n"
+        "add r0, sp, #16\n\t"
+        "ldm r0, {r0, r3, r4, r5, r6}\n\t"
+        "cbz r5, 5f\n\t"
+        "add r5, r5, lr, lsl #2\n\t"
+        "strd r11, r12, [r5]\n"
         "5:\n\t"
-        "ldr r4, [sp, #8]\n\t"
-        "ldrh r3, [r4, lr]\n\t"
-        "mvns r3, r3\n\t"
-        "ldr r4, [sp, #4]\n\t"
+        "ldrh r3, [r3, lr]\n\t"
         "add r4, r4, lr, lsl #2\n\t"
+        "mvns r3, r3\n\t"
         "ldrd r4, r5, [r4]\n\t"
-        "ldr r0, [sp, #24]\n\t"
         FINISH("r11", "r4", "") FINISH("r12", "r5", ", ror #8")
         "bfi r11, r12, #8, #8\n\t"
-        "ldr r4, [sp, #28]\n\t"
-        "strh r11, [r4, lr]\n\t"
+        "strh r11, [r6, lr]\n\t"
         "mov r1, r2\n\t"
         "adds lr, lr, #2\n\t"
         "bne 2b\n\t"
-        "add sp, #160\n\t"
+        "add sp, #164\n\t"
         "pop {r4-r11, pc}\n\t"
         ".popsection");
 /* clang-format on */

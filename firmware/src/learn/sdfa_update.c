@@ -108,7 +108,7 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     int8_t *w;
     uint32_t whole = r.zero_point == -128 && (((uintptr_t)r.weights | r.in_n) & 3u) == 0;
     uint32_t near = whole && r.in_n - 1u < SDFA_WORDS_N ? SDFA_WORDS_STEP : 0, random;
-    while ((w = sdfa_next_row(s, &r, &m, EXTRA_BITS)) != NULL) {
+    while (sdfa_next_row(s, &r, &m, &w, EXTRA_BITS)) {
         random = m.random;
         if (SDFA_LIKELY(size_of(m.step) <= near)) {
             uint32_t moved = sdfa_move_words(w, r.input, r.input + r.in_n, &m);

@@ -17,7 +17,7 @@ struct sdfa_rows {
     const struct sdfa_layer *layer;
     const struct sdfa_ratio *ratios;
     const sdfa_i16 *second, *at, *end; /* deltas */
-    uint32_t rate, nonzero, updated;   /* mantissa; rows */
+    uint32_t rate, nonzero, still;     /* mantissa; rows with a delta; those of them that do not move */
     int32_t shift;                     /* of a row without a ratio */
     int32_t bias_room;                 /* steps between - and + this, Q(16 - extra), move a bias in 32 bits */
     int32_t bias_mant;
@@ -39,11 +39,12 @@ static inline struct sdfa_rows sdfa_rows_of(const struct sdfa *s, uint32_t l, co
     struct sdfa_rows r;
     r.layer = layer;
     r.ratios = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
+    SDFA_LOOP(r.ratios); /* or this sum is taken again for each row */
     r.at = d;
     r.second = d + 1;
     r.end = d + op->out_n;
     r.rate = rate.mant;
-    r.nonzero = r.updated = 0;
+    r.nonzero = r.still = 0;
     r.shift = sdfa_row_shift(layer, rate.exp, 0);
     r.bias_shift = (uint32_t)(16 - extra - layer->bias_exp);
     r.bias_mant = layer->bias_mant;
@@ -57,22 +58,22 @@ static inline struct sdfa_rows sdfa_rows_of(const struct sdfa *s, uint32_t l, co
 }
 
 /* G, rounded stochastically, of a row whose step is full / 2^shift. */
-static inline int32_t sdfa_rounded_step(struct sdfa_move *m, int32_t full, int32_t shift) {
+static inline int32_t sdfa_rounded_step(uint32_t *random, int32_t full, int32_t shift) {
     if (shift > SDFA_SHIFT_MAX) { /* in two, so that sums stay inside 32 bits */
-        full = (full + (int32_t)(sdfa_random(&m->random) >> (32 + SDFA_SHIFT_MAX - shift))) >> (shift - SDFA_SHIFT_MAX);
+        full = (full + (int32_t)(sdfa_random(random) >> (32 + SDFA_SHIFT_MAX - shift))) >> (shift - SDFA_SHIFT_MAX);
         shift = SDFA_SHIFT_MAX;
     }
-    return ((int32_t)(sdfa_random(&m->random) >> (32 - shift)) - full) >> shift;
+    return ((int32_t)(sdfa_random(random) >> (32 - shift)) - full) >> shift;
 }
 
 /* Any step, unit and bias: the product may have 39 bits (sdfa_rows.c). step: Q16. */
 void sdfa_move_far_bias(struct sdfa *s, const struct sdfa_layer *layer, sdfa_i32 *bias, int32_t step, uint32_t random);
 
 /* The change in the bias's own units. The usual way leaves `extra` bits out that are 0. */
-static inline void sdfa_move_bias(struct sdfa *s, const struct sdfa_rows *r, sdfa_i32 *bias, struct sdfa_move *m,
-                                  int32_t extra) {
-    const uint32_t max = SDFA_BIAS_MAX, random = sdfa_random(&m->random);
-    int32_t step = m->step, b = *bias;
+static inline void sdfa_move_bias(struct sdfa *s, const struct sdfa_rows *r, sdfa_i32 *bias, int32_t step,
+                                  uint32_t random, int32_t extra) {
+    const uint32_t max = SDFA_BIAS_MAX;
+    int32_t b = *bias;
     if (SDFA_LIKELY((uint32_t)(step + r->bias_room) < 2u * (uint32_t)r->bias_room && (uint32_t)b + max <= 2 * max)) {
         b += (step * r->bias_mant + (int32_t)(random >> (32 - r->bias_shift))) >> r->bias_shift;
         if (SDFA_LIKELY((uint32_t)b + max <= 2 * max)) {
@@ -83,17 +84,20 @@ static inline void sdfa_move_bias(struct sdfa *s, const struct sdfa_rows *r, sdf
     sdfa_move_far_bias(s, r->layer, bias, step * (1 << extra), random);
 }
 
-/* Goes to the next row that moves, moves its bias, and says how far its weights go: m. Returns those, NULL behind the last
- * row. */
-static inline int8_t *sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa_move *m, int32_t extra) {
+/* Goes to the next row that moves, and moves its bias. Returns whether there is one; then its weights start at *w, and m
+ * says how they move. */
+static inline int sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa_move *m, int8_t **w, int32_t extra) {
+    uint32_t random = m->random;
     for (;;) {
         const sdfa_i16 *at = r->at;
         const struct sdfa_ratio *ratio;
-        int32_t delta, shift;
+        int32_t delta, shift, step;
         uint32_t i;
         do {
-            if (at == r->end)
-                return NULL;
+            if (at == r->end) {
+                m->random = random;
+                return 0;
+            }
             delta = *at++;
         } while (!delta);
         SDFA_LOOP(at); /* or the loop works out what only rows with a delta need */
@@ -102,21 +106,24 @@ static inline int8_t *sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct 
         i = (uint32_t)(at - r->second);
         ratio = r->ratios + i;
         shift = r->shift - ratio->exp;
-        if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) /* frozen, or a step that is always 0 */
-            continue;
-        m->step = sdfa_rounded_step(m, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
-        if (!m->step)
-            continue;
-        r->updated++;
-        sdfa_move_bias(s, r, r->bias + i, m, extra);
-        return r->weights + i * r->in_n;
+        if (ratio->mant && shift <= SDFA_SHIFT_MAX) { /* not frozen, nor with a step that is always 0 */
+            step = sdfa_rounded_step(&random, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
+            if (step) {
+                sdfa_move_bias(s, r, r->bias + i, step, sdfa_random(&random), extra);
+                *w = r->weights + i * r->in_n;
+                m->random = random;
+                m->step = step;
+                return 1;
+            }
+        }
+        r->still++;
     }
 }
 
 static inline void sdfa_rows_end(struct sdfa *s, const struct sdfa_rows *r, const struct sdfa_move *m) {
     s->random = m->random;
     s->stats.weights_nonzero += r->nonzero * r->in_n; /* at most the layer's weights, which are in memory */
-    s->stats.weights_updated += r->updated * r->in_n;
+    s->stats.weights_updated += (r->nonzero - r->still) * r->in_n;
 }
 
 #endif

@@ -57,7 +57,7 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     struct sdfa_rows r = sdfa_rows_of(s, l, d, 0);
     struct sdfa_move m = {s->random, 0};
     int8_t *w;
-    while ((w = sdfa_next_row(s, &r, &m, 0)) != NULL)
+    while (sdfa_next_row(s, &r, &m, &w, 0))
         move_row(s, &r, &m, w, w + (sdfa_fractions_at(op) - op->weights));
     sdfa_rows_end(s, &r, &m);
 }
