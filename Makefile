@@ -64,6 +64,7 @@ docs: $(VENV)/.docs
 
 # TAG: of the version that is to be released; without it the changelog may still say "not released"
 release-check: $(VENV)/.release
+	.ci/need $(CC_HOST) $(ARM) cppcheck=cppcheck
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m twine check --strict dist/*

@@ -27,9 +27,11 @@ def sanitized(name: str, *sources: str, sanitize: str = "address,undefined", fla
     program = Program(
         name=name,
         compiler=(tool("clang"),),
-        sources=(*(C_DIR / source for source in sources), *runtime_sources()),
+        library=runtime_sources(),
+        sources=tuple(C_DIR / source for source in sources),
         include_dirs=(SRC, C_DIR),
-        flags=(*_CHECKED, f"-fsanitize={sanitize}", *flags),
+        flags=(*_CHECKED, f"-fsanitize={sanitize}"),
+        own_flags=flags,
         hint=f" ({PACKAGES})",
     )
     return build(program)

@@ -97,7 +97,8 @@ def _accesses(folder: Path, feedback: str, k: int | None) -> list[dict[str, int]
     program = Program(
         name="accesses",
         compiler=(tool("clang"),),
-        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c", *runtime_sources()),
+        library=runtime_sources(),
+        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c"),
         include_dirs=(SRC, C_DIR),
         flags=("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-fno-sanitize-link-runtime"),
     )

@@ -1,167 +1,156 @@
 /* int8 weights that move by whole units (SPEC.md 3.4). */
-#include "sdfa_update.h"
-
-#include "sdfa_core.h"
+#include "sdfa_words.h"
 
 #define EXTRA_BITS 4                 /* steps are Q12 */
 #define BITS       (16 - EXTRA_BITS) /* of fraction */
 #define DITHER     ((1u << BITS) - 1u)
-#define WORDS_MAX  240  /* the largest step of sdfa_move_words: 240 * 255 + 4095 < 2^16 */
-#define FAR_MAX    4095 /* and of sdfa_move_far */
+#define FAR_MAX    4095 /* the largest step of move_far */
 
-/* What is known of a row: no weight is larger than its bound, which is a byte in the arena. Beyond the clamp it counts down
- * how many times more the row moves before it is looked at. */
-#define UNKNOWN 255
-#define AGAIN   (SDFA_INT8_MAX + 1) /* look now */
-#define LATER   (AGAIN + 8)
-
-SDFA_COLD static uint32_t row_n(const struct sdfa *s) {
+SDFA_COLD static int check(const struct sdfa *s) {
     uint32_t rows = 0;
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++)
         rows += sdfa_layer_op(s, l)->out_n; /* each has a bias in the tail: no sum of them overflows */
-    return rows;
+    return sdfa_in_arena(s, sdfa_learning_of(s)->bounds, rows, 1) ? SDFA_ERR_OK : SDFA_ERR_LEARNING;
 }
 
-SDFA_COLD static int check(const struct sdfa *s) {
-    return sdfa_in_arena(s, sdfa_learning_of(s)->bounds, row_n(s), 1) ? SDFA_ERR_OK : SDFA_ERR_LEARNING;
-}
-
-SDFA_COLD static void start(const struct sdfa *s) {
-    uint8_t *bound = s->arena + sdfa_learning_of(s)->bounds, *end = bound + row_n(s);
-    for (; bound != end; bound++) {
-        *bound = UNKNOWN;
-        SDFA_LOOP(bound);
-    }
+static void start(const struct sdfa *s) {
+    (void)s;
 }
 
 static inline uint32_t size_of(int32_t v) {
     return (uint32_t)(v < 0 ? -v : v);
 }
 
-/* All weights of a row, whatever they and the step are. One random word serves four of them: the first and the third take
- * its bits 0 .. 11 and 16 .. 27, the others bits 4 .. 15 and 20 .. 31. */
-static void move_one_by_one(struct sdfa *s, const struct sdfa_rows *r, int8_t *w, int32_t step) {
-    int32_t size = step < 0 ? -step : step, y = 0;
-    for (uint32_t j = 0; j < r->op->in_n; j++, w++) {
-        int32_t old = *w, v, change;
-        y = j & 3u ? (int32_t)((uint32_t)y >> (j & 1u ? 4 : 12)) : (int32_t)sdfa_random(&s->random);
-        change = (size * (r->input[j] - r->zero_point) + (y & (int32_t)DITHER)) >> BITS;
-        v = step < 0 ? old - change : old + change;
-        if (change && size_of(v) > SDFA_INT8_MAX) {
-            s->stats.saturated_weights++;
-            v = v > 0 ? SDFA_INT8_MAX : -SDFA_INT8_MAX;
-        }
-        s->stats.moved += size_of(v - old);
-        *w = (int8_t)v;
+/* A weight, whatever it and the step are. dither: 0 .. DITHER. */
+static void move_weight(struct sdfa *s, int8_t *w, int32_t activation, int32_t step, uint32_t dither) {
+    int32_t old = *w, change = ((int32_t)size_of(step) * activation + (int32_t)dither) >> BITS;
+    int32_t v = step < 0 ? old - change : old + change;
+    if (change && size_of(v) > SDFA_INT8_MAX) {
+        s->stats.saturated_weights++;
+        v = v > 0 ? SDFA_INT8_MAX : -SDFA_INT8_MAX;
+    }
+    s->stats.moved += size_of(v - old);
+    *w = (int8_t)v;
+}
+
+/* Weights from w on, one after the other. One random word serves four of them: the first and the third take its bits
+ * 0 .. 11 and 16 .. 27, the others bits 4 .. 15 and 20 .. 31. */
+SDFA_COLD static void move_exactly(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *end,
+                                   int32_t zero_point) {
+    uint32_t y = 0;
+    for (uint32_t j = 0; x != end; j++, x++, w++) {
+        y = j & 3u ? y >> (j & 1u ? 4 : 12) : sdfa_random(&m->random);
+        move_weight(s, w, *x - zero_point, m->step, y & DITHER);
     }
 }
-
-/* No weight is larger. */
-static uint8_t largest(const int8_t *w, uint32_t n) {
-    int32_t high = 0, low = 0;
-    for (const int8_t *end = w + n; w != end; w++) {
-        high = *w > high ? *w : high;
-        low = *w < low ? *w : low;
-    }
-    return (uint8_t)(high > -low ? high : -low);
-}
-
-static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
-    const struct sdfa_dense_op *op = r->op;
-    uint8_t *known = s->arena + sdfa_learning_of(s)->bounds + r->first + i;
-    int8_t *w = (int8_t *)s->tail_ram + op->weights + i * op->in_n;
-    uint32_t size = size_of(step), bound = *known;
-    uint32_t most = (size * 255u + DITHER) >> BITS; /* that a weight can move */
-    /* activations are 0 .. 255, and rows whole words */
-    int even = r->zero_point == -128 && ((op->in_n | op->weights) & 3u) == 0;
-    if (even && bound + most > SDFA_INT8_MAX && (bound <= AGAIN || bound == UNKNOWN))
-        bound = largest(w, op->in_n);
-    if (!even || size > FAR_MAX || bound == AGAIN) { /* or a weight is -128 */
-        move_one_by_one(s, r, w, step);
-        *known = UNKNOWN;
-    } else if (bound + most <= SDFA_INT8_MAX && size <= WORDS_MAX) {
-        s->stats.moved += sdfa_move_words(w, r->input, op->in_n, step, &s->random);
-        *known = (uint8_t)(bound + most);
-    } else {
-        s->stats.moved += sdfa_move_far(w, r->input, op->in_n, step, &s->random, &s->stats.saturated_weights);
-        if (bound > AGAIN)
-            *known = (uint8_t)(bound - 1);
-        else
-            *known = (uint8_t)(bound + most > SDFA_INT8_MAX ? LATER : bound + most);
-    }
-}
-
-static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
-    sdfa_move_rows(s, l, d, EXTRA_BITS, move_row);
-}
-
-const struct sdfa_update sdfa_update_int8 = {start, check, layer};
 
 #define OCTETS  0x00ff00ffu
 #define DITHERS 0x0fff0fffu
 #define SIGNS   0x80808080u
+#define ONES    0x01010101u
 
-/* In halves of 16 bits: step * a + dither, whose upper byte is the change of a weight; the step in two parts, of which the
- * lower has four bits. Weights stand as 128 + w or 128 - w, so that they only grow, up to 255. */
-uint32_t sdfa_move_far(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state,
-                       uint32_t *stopped) {
+/* As sdfa_move_words, for steps up to FAR_MAX. In halves of 16 bits: step * a + dither, whose upper byte is the change of a
+ * weight; the step in two parts, of which the lower has four bits. Weights stand as 128 + w or 127 - w, so that they only
+ * grow. */
+static uint32_t move_far(int8_t *weights, const int8_t *x, const int8_t *end, struct sdfa_move *m) {
     sdfa_u32 *w = (sdfa_u32 *)(void *)weights;
-    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)inputs, *end = q + n / 4;
-    const uint32_t flip = step < 0 ? ~SIGNS : SIGNS, one = step < 0 ? 0x01010101u : 0;
-    uint32_t size = size_of(step), high = size >> 4, low = size & 15u, x = *state, moved = 0, beyond = 0;
-    for (; q != end; w++) {
-        uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&x), even = a & OCTETS, odd = (a >> 8) & OCTETS, old, v;
-        even = even * high + ((even * low + (y & DITHERS)) >> 4 & DITHERS);
-        odd = odd * high + ((odd * low + (y >> 4 & DITHERS)) >> 4 & DITHERS);
-        old = (*w ^ flip) + one;
-        even = (old & OCTETS) + (even >> 8 & OCTETS);
-        odd = (old >> 8 & OCTETS) + (odd >> 8 & OCTETS);
-        a = even >> 8 & 0x00010001u;
-        y = odd >> 8 & 0x00010001u;
-        beyond += a + y;
-        even = (even | ((a << 8) - a)) & OCTETS;
-        odd = (odd | ((y << 8) - y)) & OCTETS;
-        v = even | odd << 8;
-        *w = (v - one) ^ flip;
-        v = even + odd - (old & OCTETS) - (old >> 8 & OCTETS); /* not one half of it is negative */
-        moved += (v & 0xffffu) + (v >> 16);
+    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)x;
+    const uint32_t flip = m->step < 0 ? ~SIGNS : SIGNS, one = m->step < 0 ? ONES & OCTETS : 0;
+    uint32_t size = size_of(m->step), high = size >> 4, low = size & 15u, state = m->random, moved = 0, passed = 0;
+    for (; q != (const sdfa_u32 *)(const void *)end; w++) {
+        uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&state), even = a & OCTETS, odd = (a >> 8) & OCTETS, v = *w ^ flip;
+        even = (even * high + ((even * low + (y & DITHERS)) >> 4 & DITHERS)) >> 8 & OCTETS;
+        odd = (odd * high + ((odd * low + (y >> 4 & DITHERS)) >> 4 & DITHERS)) >> 8 & OCTETS;
+        moved += even + odd;
+        even += v & OCTETS;
+        odd += v >> 8 & OCTETS;
+        passed |= (even + one) | (odd + one);
+        *w = ((even & OCTETS) | (odd & OCTETS) << 8) ^ flip;
     }
-    *state = x;
-    *stopped += (beyond & 0xffffu) + (beyond >> 16);
-    return moved;
+    m->random = state;
+    return passed & ~OCTETS ? SDFA_PASSED : (moved & 0xffffu) + (moved >> 16);
 }
 
-#if SDFA_DSP || SDFA_THUMB2
+/* At most SDFA_WORDS_N weights, in whole words. */
+static uint32_t move_some(int8_t *w, const int8_t *x, const int8_t *end, struct sdfa_move *m) {
+    if (size_of(m->step) > SDFA_WORDS_STEP)
+        return move_far(w, x, end, m);
+    return sdfa_move_words(w, x, end, m);
+}
 
-/* sdfa_update_dsp.c, sdfa_update_thumb.c: as sdfa_move_words, for n up to 64: sums of changes stay inside a byte. */
-uint32_t sdfa_move_some(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state);
+/* The same again, when a clamp stopped some of them. random: the state of the generator before it. */
+SDFA_COLD static void move_again(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *end,
+                                 uint32_t random) {
+    struct sdfa_move back = {random, -m->step};
+    (void)move_some(w, x, end, &back);
+    m->random = random;
+    move_exactly(s, m, w, x, end, -128);
+}
 
-#else
+/* A row of whole words of activations 0 .. 255. */
+static void move_long(struct sdfa *s, struct sdfa_move *m, int8_t *w, const int8_t *x, const int8_t *last) {
+    while (x != last) {
+        uint32_t random = m->random, moved;
+        const int8_t *end = (uint32_t)(last - x) > SDFA_WORDS_N ? x + SDFA_WORDS_N : last;
+        moved = move_some(w, x, end, m);
+        if (moved != SDFA_PASSED)
+            s->stats.moved += moved;
+        else
+            move_again(s, m, w, x, end, random);
+        w += end - x;
+        x = end;
+    }
+}
 
-/* The same for small steps: the upper four bits are the change, and no byte overflows. */
-static uint32_t sdfa_move_some(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
+static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
+    struct sdfa_rows r = sdfa_rows_of(s, l, d, EXTRA_BITS);
+    struct sdfa_move m = {s->random, 0};
+    int8_t *w;
+    uint32_t whole = r.zero_point == -128 && (((uintptr_t)r.weights | r.in_n) & 3u) == 0;
+    uint32_t near = whole && r.in_n - 1u < SDFA_WORDS_N ? SDFA_WORDS_STEP : 0, random;
+    while (sdfa_next_row(s, &r, &m, &w, EXTRA_BITS)) {
+        random = m.random;
+        if (SDFA_LIKELY(size_of(m.step) <= near)) {
+            uint32_t moved = sdfa_move_words(w, r.input, r.input + r.in_n, &m);
+            if (SDFA_LIKELY(moved != SDFA_PASSED))
+                s->stats.moved += moved;
+            else
+                move_again(s, &m, w, r.input, r.input + r.in_n, random);
+        } else if (whole && size_of(m.step) <= FAR_MAX) {
+            move_long(s, &m, w, r.input, r.input + r.in_n);
+        } else {
+            move_exactly(s, &m, w, r.input, r.input + r.in_n, r.zero_point);
+        }
+    }
+    sdfa_rows_end(s, &r, &m);
+}
+
+const struct sdfa_update sdfa_update_int8 = {start, check, layer};
+
+#if !SDFA_DSP && !SDFA_THUMB2
+
+/* As move_far: the upper four bits are the change, and only the clamp stands in the way of a byte. */
+uint32_t sdfa_move_words(int8_t *weights, const int8_t *x, const int8_t *end, struct sdfa_move *m) {
     sdfa_u32 *w = (sdfa_u32 *)(void *)weights;
-    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)inputs, *end = q + n / 4;
-    const uint32_t flip = step < 0 ? ~SIGNS : SIGNS, nibble = 0xf000f000u;
-    uint32_t size = size_of(step), x = *state, sum = 0;
-    for (; q != end; w++) {
-        uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&x), d;
+    const sdfa_u32 *q = (const sdfa_u32 *)(const void *)x;
+    const uint32_t flip = m->step < 0 ? ~SIGNS : SIGNS, one = m->step < 0 ? ONES : 0, nibble = 0xf000f000u;
+    uint32_t size = size_of(m->step), state = m->random, sum = 0, passed = 0;
+    for (; q != (const sdfa_u32 *)(const void *)end; w++) {
+        uint32_t a = *q++ ^ SIGNS, y = sdfa_random(&state), d, v;
         d = ((a >> 8 & OCTETS) * size + (y >> 4 & DITHERS)) & nibble;
         d |= (((a & OCTETS) * size + (y & DITHERS)) & nibble) >> 8;
         d >>= 4;
         sum += d;
-        *w = ((*w ^ flip) + d) ^ flip;
+        v = *w ^ flip;
+        d += v;
+        *w = d ^ flip;
+        passed |= v & ~(d + one);
     }
-    *state = x;
+    m->random = state;
+    if (passed & SIGNS)
+        return SDFA_PASSED;
     sum = (sum & OCTETS) + (sum >> 8 & OCTETS);
     return (sum + (sum >> 16)) & 0xffffu;
 }
 
 #endif
-
-uint32_t sdfa_move_words(int8_t *weights, const int8_t *inputs, uint32_t n, int32_t step, uint32_t *state) {
-    uint32_t moved = 0;
-    for (; n > 64; n -= 64, weights += 64, inputs += 64)
-        moved += sdfa_move_some(weights, inputs, 64, step, state);
-    return moved + sdfa_move_some(weights, inputs, n, step, state);
-}

@@ -98,11 +98,11 @@ def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> 
     return Program(
         name=f"device-{board.name}",
         compiler=(family.tool("gcc"),) if family else host_compiler(),
-        sources=(*runtime_sources(), *(path for folder in own for path in sorted(folder.glob("*.c"))), model),
+        library=runtime_sources(),
+        sources=(*(path for folder in own for path in sorted(folder.glob("*.c"))), model),
         include_dirs=(firmware / "src", firmware / "device", *board.include_dirs(), model.parent),
-        flags=(
-            *(family.flags if family else ("-std=c99", "-O2")),
-            *board.flags,
+        flags=(*(family.flags if family else ("-std=c99", "-O2")), *board.flags),
+        own_flags=(
             *(f"-DSDFA_MODEL={name}", f"-DSDFA_MODEL_CAPITALS={name.upper()}"),
             *board.options,
             *options,

@@ -37,7 +37,8 @@ class Host:
         return Program(
             name="host-sanitize" if self.sanitize else "host",
             compiler=host_compiler(),
-            sources=(*runtime_sources(), *(path for folder in (app, port) for path in sorted(folder.glob("*.c")))),
+            library=runtime_sources(),
+            sources=tuple(path for folder in (app, port) for path in sorted(folder.glob("*.c"))),
             include_dirs=(firmware_dir() / "src", app),
             flags=_SANITIZE if self.sanitize else _FLAGS,
         )

@@ -62,9 +62,11 @@ class Qemu:
         return Program(
             name=self.machine.name,
             compiler=(family.tool("gcc"),),
-            sources=(*runtime_sources(), *sorted(app.glob("*.c")), *family.port_sources()),
+            library=runtime_sources(),
+            sources=(*sorted(app.glob("*.c")), *family.port_sources()),
             include_dirs=(src, app, *family.port_dirs()),
-            flags=(*family.flags, *self.machine.flags, *_timer_flags(self.machine)),
+            flags=(*family.flags, *self.machine.flags),
+            own_flags=_timer_flags(self.machine),
             link_flags=("-nostartfiles", "-Wl,--gc-sections", f"-T{script}", *_symbols(self.machine)),
             depends=(script,),
             hint=f" (needs {family.packages})",

@@ -36,9 +36,11 @@ def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Prog
     return Program(
         name=f"size-{machine.name}",
         compiler=(machine.family.tool("gcc"),),
-        sources=(*runtime_sources(), folder / f"{name}.c", boards_dir() / "size" / "main.c"),
+        library=runtime_sources(),
+        sources=(folder / f"{name}.c", boards_dir() / "size" / "main.c"),
         include_dirs=(firmware_dir() / "src", folder),
-        flags=(*machine.family.flags, *machine.flags, *model, *learn),
+        flags=(*machine.family.flags, *machine.flags),
+        own_flags=(*model, *learn),
         link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main", *machine.family.room),
         hint=f" (needs {machine.family.packages})",
     )
