@@ -31,7 +31,7 @@ static void narrow_deltas(sdfa_i16 *d, const uint8_t *index, const int8_t *coef,
         int32_t sum = 128;
         for (uint32_t t = 0; t < k; t++)
             sum += *coef++ * e[*index++];
-        *d = (int16_t)sdfa_clamp(sum >> 8, -32767, 32767);
+        *d = sdfa_limit16(sum >> 8);
     }
 }
 
