@@ -38,8 +38,10 @@ SDFA_APART static uint32_t exponentials(sdfa_u16 *e, const sdfa_i32 *z, int32_t 
     uint32_t sum = 0;
     do {
         uint32_t t = (uint32_t)max - (uint32_t)*z++, v = 0;
-        if ((t >> 12) <= 16)
+        if ((t >> 12) <= 16) {
+            SDFA_LOOP(t); /* or pow2 is taken of all of them */
             v = (uint32_t)pow2((int32_t)(t & 4095u)) >> (t >> 12);
+        }
         v -= v >> 16; /* 65536 is too long */
         *e++ = (uint16_t)v;
         sum += v;
