@@ -25,6 +25,10 @@ MODELS = {
     "frozen": (cnn(np.random.default_rng(1), softmax=False), Options(train_last=0)),
     "bp": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="bp")),
     "live": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="live")),
+    "many": (
+        dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True),
+        Options(feedback="live", connections=3),
+    ),
     "deep": (
         dense_net(np.random.default_rng(1), (6, 5, 4, 3), softmax=True, per_channel=True),
         Options(feedback="live", train_last=3),
@@ -86,8 +90,9 @@ def test_only_what_the_model_needs_is_named(name: str) -> None:
         "cnn": {"table"},
         "frozen": set(),
         "bp": {"bp"},
-        "live": {"live"},
-        "deep": {"table", "live"},
+        "live": {"live_two"},
+        "many": {"live"},
+        "deep": {"table", "live_two"},
         "mse": set(),
     }[name]
     assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
