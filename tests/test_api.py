@@ -197,7 +197,7 @@ def test_each_malformed_image_is_refused_with_its_error(error: str, tmp_path: Pa
 
 
 # tests/test_link_remote.py sees to these
-LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
+LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP", "LINK")
 
 
 def test_each_error_occurs_here_or_in_the_cases() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.bundle import firmware_dir
+from sdfa.bundle import firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, export_graph, write_files
 from sdfa.image.csource import c_name
@@ -103,7 +103,7 @@ def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
     program = Program(
         name="model.so",
         compiler=host_compiler(),
-        library=tuple(sorted(src.glob("*.c"))),
+        library=runtime_sources(),
         sources=(tmp_path / "out" / f"{name}.c",),
         include_dirs=(src, tmp_path / "out"),
         flags=("-std=c99", "-Wall", "-Wextra", "-Werror", "-fPIC"),

@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 from docs.tools import c_reference, cli_reference, pictures
 
-from sdfa.bundle import firmware_dir, model_dir
+from sdfa.bundle import firmware_dir, model_dir, runtime_sources
 from sdfa.targets.build import Program, build, host_compiler
 from tests.clikit import Cli, done
 
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = {"results.md"}
 """Pages without blocks, made by commands."""
-PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if "results/" not in str(path))
+PAGES = sorted(
+    str(page) for page in (path.relative_to(DOCS) for path in DOCS.rglob("*.md")) if page.parts[0] != "results"
+)
 BY_CI = ("pip install ", "pytools demo")
 """Lines of shell that .ci/run does by itself, and that take long."""
 NOT_RUN = {"needs a board"}
@@ -85,7 +87,7 @@ class Page:
         program = Program(
             name="page",
             compiler=host_compiler(),
-            library=tuple(sorted(src.glob("*.c"))),
+            library=runtime_sources(),
             sources=(Path("main.c"), exported),
             include_dirs=(src, exported.parent),
             flags=("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sdfa.bundle import runtime_sources
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.targets.build import Program, build
 from sdfa.targets.codes import link_requests
@@ -19,7 +20,7 @@ from sdfa.tflite.load import load_tflite
 from tests.cprogram import SRC, tool
 from tests.tflite_writer import dense_net
 
-SOURCES = sorted(SRC.glob("*.c"))
+SOURCES = runtime_sources()
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 M0 = ("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb")
 RISCV = ("riscv64-unknown-elf-gcc", "-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs")
@@ -59,7 +60,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
         folder = tmp_path_factory.mktemp("objects")
         for source in SOURCES:
             made = folder / f"{source.stem}.o"
-            assert _run([*COMPILERS[name], *STRICT, *flags, "-c", source, "-o", made]) == ""
+            assert _run([*COMPILERS[name], *STRICT, *flags, f"-I{SRC}", "-c", source, "-o", made]) == ""
         return folder
 
     return compiled
@@ -143,7 +144,6 @@ VIRTUAL = {
     "sdfa_step": "loss run",
     "deltas_of": "feedback run",
     "move_layers": "update run",
-    "sdfa_move_rows": "row",
     "sdfa_run_tail": "kernel run",
     "sdfa_score_label": "loss run",
     "run_pool": "pool cell",
@@ -175,7 +175,6 @@ def _callbacks(core: str) -> dict[str, set[str]]:
         "flash driver": set(),
         "signature": set(),
         "clock": set(),
-        "row": {"sdfa_update.c:move_row", "sdfa_update_master.c:move_row"},
         "pool cell": {"sdfa_pool.c:mean_cell", "sdfa_pool.c:max_cell"},
         "window cell": WINDOW_CELLS[core],
         "sum": {"sdfa_add.c:add_any", "sdfa_add.c:add_half", "sdfa_add.c:add_halves"},
@@ -259,7 +258,7 @@ def _linked(export: Export, learn: str, folder: Path) -> set[str]:
     program = Program(
         name="linked",
         compiler=(tool(M0[0]), *M0[1:]),
-        library=tuple(SOURCES),
+        library=SOURCES,
         sources=(folder / "main.c", folder / "net.c"),
         include_dirs=(SRC, folder),
         flags=("-std=c99", "-Os", "-ffunction-sections", "-fdata-sections", "-Werror"),

@@ -65,6 +65,12 @@ def emit(result: dict[str, Any], to: Path | None, show: Callable[[], None]) -> N
     show()
 
 
+def show_notes(notes: list[str]) -> None:
+    """What the user should look at, though nothing is refused."""
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", soft_wrap=True)
+
+
 def load_image(path: Path) -> tuple[bytes, Any]:
     """An image's bytes, and the same parsed."""
     from sdfa.image.reader import read_image

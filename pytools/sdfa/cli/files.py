@@ -18,6 +18,7 @@ from sdfa.cli.base import (
     emit,
     load_image,
     progress,
+    show_notes,
 )
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
@@ -122,14 +123,9 @@ def show_export(report: dict[str, Any], files: list[Path]) -> None:
 
     for part in export_tables(report):
         console.print(part)
-    _show_notes(report["warnings"])
+    show_notes(report["warnings"])
     others = ", ".join(file.suffix for file in files[1:])
     console.print(f"Wrote {files[0]}, {others}", soft_wrap=True)
-
-
-def _show_notes(notes: list[str]) -> None:
-    for note in notes:
-        console.print(f"note: {note}", style="yellow")
 
 
 @app.command()
@@ -160,7 +156,7 @@ def quantize(
     def show() -> None:
         for part in quantization_tables(result.report):
             console.print(part)
-        _show_notes(result.report["warnings"])
+        show_notes(result.report["warnings"])
         console.print(f"Wrote {out}", soft_wrap=True)
 
     emit(result.report, json_to, show)
@@ -238,7 +234,7 @@ def merge(
 
     Example: [cyan]pytools merge learned.sdfa models/digits/model.tflite -o learned.tflite[/cyan]
     """
-    from sdfa.tflite.merge import merge as merge_weights
+    from sdfa.exporter.merge import merge as merge_weights
 
     check_outputs([out], [learned, model], json_to)
     factory = read_bytes(model, "the .tflite file that the image was exported from")

@@ -37,7 +37,8 @@ def new(
     export = project.export
     result = {
         "board": chosen.name, "folder": str(folder), "files": sorted(map(str, project.files)), "name": export.name,
-        "model_id": export.image.model_id.hex(), "gate": project.gate, "ram": export.report["ram"],
+        "model_id": export.image.model_id.hex(), "gate": "gate" in project.parts,
+        "parts": list(project.parts), "ram": export.report["ram"],
         "flash": export.report["flash"],
     }  # fmt: skip
     emit(result, json_to, lambda: _show(result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from string import Template
@@ -13,7 +13,7 @@ from sdfa.bundle import boards_dir, firmware_dir
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, export_file
 from sdfa.exporter.settings import beside
-from sdfa.start.projectfiles import HOSTED, QEMU, README, SERIAL, SKETCH, START, STM32, main_text
+from sdfa.start.projectfiles import HOSTED, PINS, QEMU, README, SERIAL, SKETCH, START, STM32, main_text, parts_text
 from sdfa.targets.boards import BOARDS
 from sdfa.tflite.load import read_model
 
@@ -24,6 +24,8 @@ DEVICE_LEN = 1 * KB
 """Bytes of RAM of the link, the store and the port beside the model's, rounded up."""
 HELD_LEN = 2 * KB
 """Bytes of RAM for held-out samples, where there is room."""
+TRACE_LEN = 1 * KB
+"""Bytes of RAM for a trace, where there is room after that."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class ProjectBoard:
     @property
     def arduino(self) -> bool:
         return self.port == "arduino"
+
+    @property
+    def slots(self) -> bool:
+        """Whether its port has flash for pushed images."""
+        if self.port == "host":
+            return True
+        header = boards_dir() / self.port / "board.h"
+        return header.is_file() and "SLOTS_ORIGIN" in header.read_text(encoding="utf-8")
 
     def memory(self, *, stack: bool = False) -> tuple[int, int]:
         """Bytes of flash for a program, and of RAM with or without the stack; 0: as much as anybody could want."""
@@ -107,11 +117,11 @@ def find_project_board(name: str) -> ProjectBoard:
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """files: by their path. gate: whether the program can judge what was learned, and take it back."""
+    """files: by their path. parts: of projectfiles.PARTS, what the program offers over the link."""
 
     export: Export
     files: Files
-    gate: bool
+    parts: tuple[str, ...]
 
 
 def new_project(model: Path, board: ProjectBoard, name: str | None, options: Options) -> Project:
@@ -119,16 +129,20 @@ def new_project(model: Path, board: ProjectBoard, name: str | None, options: Opt
     export = export_file(model, name, options, beside(model, read_model(model)[0].sha256))
     if too_large := missing_memory(export, board):
         raise SdfaError(too_large)
-    learns = bool(export.image.header["tail_len"])
-    gate = learns and not missing_memory(export, board, gate=True)
-    return Project(export, project_files(export, board, model.name, gate), gate)
+    parts: tuple[str, ...] = ("slots",) if board.slots else ()
+    for part in ("gate", "trace"):
+        if export.image.header["tail_len"] and not missing_memory(export, board, (*parts, part)):
+            parts = (*parts, part)
+    return Project(export, project_files(export, board, model.name, parts), parts)
 
 
-def missing_memory(export: Export, board: ProjectBoard, *, gate: bool = False) -> str:
-    """Why the device program with this model does not fit the board's flash or RAM; empty if it does."""
+def missing_memory(export: Export, board: ProjectBoard, more: Sequence[str] = ()) -> str:
+    """Why the device program with this model does not fit the board's flash or RAM; empty if it does. more: parts."""
     ram = {part: int(export.report["ram"][part]) for part in ("arena", "tail", "state")} | {"link": DEVICE_LEN}
-    if gate:
+    if "gate" in more:
         ram |= {"gate": HELD_LEN + ram["tail"]}
+    if "trace" in more:
+        ram |= {"trace": TRACE_LEN}
     flash = {"image": len(export.data), "program": PROGRAM_LEN}
     for what, parts, room in (("flash", flash, board.memory()[0]), ("RAM", ram, board.memory()[1])):
         need = sum(parts.values())
@@ -141,23 +155,29 @@ def missing_memory(export: Export, board: ProjectBoard, *, gate: bool = False) -
     return ""
 
 
-def project_files(export: Export, board: ProjectBoard, source: str, gate: bool) -> Files:
+def project_files(export: Export, board: ProjectBoard, source: str, parts: Sequence[str]) -> Files:
     """Every file of the project by its path in it. source: name of the model file, for people."""
     learns = bool(export.image.header["tail_len"])
     words = {
         "name": export.name, "NAME": export.name.upper(), "board": board.name, "source": source,
         "platform": board.platform, "board_id": board.board, "held_len": str(HELD_LEN),
+        "trace_len": str(TRACE_LEN), "parts": parts_text(parts), "serial_text": _serial_text(board),
         "tail": "tail, sizeof tail" if learns else "0, 0",
         "tail_room": f", tail[{export.name.upper()}_TAIL_LEN / 4]" if learns else "",
         "serial": SERIAL.get(board.name, "/dev/ttyACM0"), "start": START.get(board.ini, START[SKETCH]),
     }  # fmt: skip
     main = "main.cpp" if board.arduino else "main.c"
-    texts = {"platformio.ini": board.ini, "README.md": README, f"src/{main}": main_text(board.arduino, gate)}
+    texts = {"platformio.ini": board.ini, "README.md": README, f"src/{main}": main_text(board.arduino, parts)}
     files = {PurePosixPath(path): Template(text).substitute(words).encode() for path, text in texts.items()}
     files |= _model_files(export) | _library() | _port(board)
     files[PurePosixPath("pio.py")] = (boards_dir() / "pio.py").read_bytes()
     files[PurePosixPath(".gitignore")] = b".pio/\n"
     return files
+
+
+def _serial_text(board: ProjectBoard) -> str:
+    """Where the link is, on boards that have it on pins."""
+    return f"The link is on {PINS[board.name]}.\n" if board.name in PINS else ""
 
 
 def _model_files(export: Export) -> Files:
@@ -170,7 +190,7 @@ def _model_files(export: Export) -> Files:
 
 def _library() -> Files:
     root = firmware_dir()
-    paths = [*sorted((root / "src").glob("*.[ch]")), root / "library.json", root / "SPEC.md"]
+    paths = [*sorted((root / "src").rglob("*.[ch]")), root / "library.json", root / "SPEC.md"]
     return {PurePosixPath("lib/sdfa") / path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
 from sdfa.image.csource import c_name
 from sdfa.targets.build import Program, host_compiler
@@ -98,7 +98,7 @@ def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> 
     return Program(
         name=f"device-{board.name}",
         compiler=(family.tool("gcc"),) if family else host_compiler(),
-        library=tuple(sorted((firmware / "src").glob("*.c"))),
+        library=runtime_sources(),
         sources=(*(path for folder in own for path in sorted(folder.glob("*.c"))), model),
         include_dirs=(firmware / "src", firmware / "device", *board.include_dirs(), model.parent),
         flags=(*(family.flags if family else ("-std=c99", "-O2")), *board.flags),

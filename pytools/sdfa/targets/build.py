@@ -26,7 +26,7 @@ class Program:
 
     name: of the cache entry, for people.
     compiler: the start of the command line.
-    library: C files that other programs have too. They come first, and see `flags` and the headers beside them only.
+    library: C files that other programs have too. They come first, and see `flags` and their own headers only.
     sources: its own C files. include_dirs: all headers there count as sources. depends: further files that matter.
     flags: before all C files. own_flags: before `sources` alone. link_flags: behind them.
     hint: for the message when the compiler fails.
@@ -121,6 +121,11 @@ def _folders(files: Iterable[Path]) -> list[Path]:
     return sorted({path.parent for path in files})
 
 
+def _common(files: Iterable[Path]) -> Path:
+    folders = _folders(files)
+    return Path(os.path.commonpath(folders)) if folders else Path()
+
+
 @functools.cache
 def _version(compiler: tuple[str, ...]) -> str:
     return _run([*compiler, "--version"]).stdout
@@ -140,12 +145,12 @@ def _compile(program: Program, target: Path) -> None:
 
 def _objects(program: Program) -> list[Path]:
     """Of the library, in its order; all processors of this computer work on those that are missing."""
-    headers = _headers(_folders(program.library))
+    headers, include = _headers(_folders(program.library)), f"-I{_common(program.library)}"
 
     def compiled(source: Path) -> Path:
         name = _digest(program.compiler, (*program.compiler, *program.flags), [source, *headers])
         target = cache_dir() / "objects" / f"{source.stem}-{name}.o"
-        return _cached(target, lambda made: _compiler(program, *program.flags, "-c", source, "-o", made))
+        return _cached(target, lambda made: _compiler(program, *program.flags, include, "-c", source, "-o", made))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(compiled, program.library))

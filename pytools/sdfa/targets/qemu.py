@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
 from sdfa.image.packing import repacked
 from sdfa.targets.base import Reply, Request
@@ -62,7 +62,7 @@ class Qemu:
         return Program(
             name=self.machine.name,
             compiler=(family.tool("gcc"),),
-            library=tuple(sorted(src.glob("*.c"))),
+            library=runtime_sources(),
             sources=(*sorted(app.glob("*.c")), *family.port_sources()),
             include_dirs=(src, app, *family.port_dirs()),
             flags=(*family.flags, *self.machine.flags),

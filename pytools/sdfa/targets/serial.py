@@ -36,7 +36,7 @@ class Serial:
     """url: of the port. timeout_s: after so long a silence a request is repeated. Each execute is one session.
 
     A device has no second machine beside the one that runs: while it works on the requests, the weights of the image
-    that is given take the place of what it has learned. Then that is put back; only the number of steps goes on.
+    that is given take the place of what it has learned. Then that is put back, with its number of steps.
     """
 
     url: str
@@ -73,7 +73,7 @@ def check_model(remote: Remote, image: Image) -> None:
 
 @contextlib.contextmanager
 def kept_learning(remote: Remote) -> Iterator[None]:
-    """Afterwards the device has the weights, settings and generator again that it had."""
+    """Afterwards the device has the weights, steps, settings and generator again that it had."""
     if "learning" not in remote.info.features:
         yield
         return
@@ -81,7 +81,7 @@ def kept_learning(remote: Remote) -> Iterator[None]:
 
     def put_back() -> None:
         remote.set_tail(tail)
-        remote.set(state.rate_q24, state.tau_q15, state.random)
+        remote.set(state.rate_q24, state.tau_q15, state.random, state.stats.steps)
 
     try:
         yield

@@ -175,5 +175,6 @@ int sdfa_reset(struct sdfa *s) {
         return SDFA_ERR_FROZEN;
     sdfa_copy(s->tail_ram, s->factory, s->tail_len);
     sdfa_tail_changed(s);
+    s->stats.steps = 0;
     return SDFA_ERR_OK;
 }

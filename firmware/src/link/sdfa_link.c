@@ -58,17 +58,20 @@ static uint32_t execute(struct sdfa_link *l, uint32_t len) {
     return send(l);
 }
 
-static uint32_t busy(struct sdfa_link *l) {
+/* Any version of a host can read this: SPEC.md 6.2. */
+uint32_t sdfa_link_say(struct sdfa_link *l, int status) {
     uint8_t reply[SDFA_REPLY_HEAD];
-    head(reply, l->in.body, SDFA_LINK_BUSY);
+    head(reply, l->in.body, status);
     return sdfa_frame_put(l->wire, reply, sizeof reply);
 }
 
 uint32_t sdfa_link_take(struct sdfa_link *l, uint8_t byte) {
     uint32_t len = sdfa_frame_take(&l->in, byte), crc;
     const struct sdfa_link_entry *e;
-    if (len < SDFA_REQUEST_HEAD || l->in.body[0] != SDFA_LINK_REQUEST)
+    if (len < SDFA_REQUEST_HEAD || SDFA_IS_REPLY(l->in.body[0]))
         return 0;
+    if (l->in.body[0] != SDFA_LINK_REQUEST)
+        return sdfa_link_say(l, SDFA_ERR_LINK);
     crc = sdfa_crc32(0, l->in.body, len);
     if (l->reply_len && crc == l->request_crc)
         return send(l);
@@ -78,7 +81,7 @@ uint32_t sdfa_link_take(struct sdfa_link *l, uint8_t byte) {
         return execute(l, len);
     l->reply_len = 0;
     l->len = (uint16_t)len;
-    return busy(l);
+    return sdfa_link_say(l, SDFA_LINK_BUSY);
 }
 
 uint32_t sdfa_link_work(struct sdfa_link *l) {

@@ -100,11 +100,12 @@ int sdfa_store_look(const struct sdfa *s, const struct sdfa_flash *flash, struct
         return error;
     saves = (uint64_t)2 * j.slot_n * flash->endurance;
     info->sequence = f.record.sequence;
-    info->steps = f.record.learned.steps;
+    info->steps = f.record.kind == SDFA_RECORD_FACTORY ? 0 : f.record.learned.steps;
     info->erases = j.erases[j.erases[1] > j.erases[0]];
     info->broken = f.broken;
     info->saves_n = saves > UINT32_MAX ? UINT32_MAX : (uint32_t)saves;
     info->free_n = j.slot_n - slot;
+    info->foreign = j.foreign[0] || j.foreign[1];
     return SDFA_ERR_OK;
 }
 

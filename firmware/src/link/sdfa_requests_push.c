@@ -14,15 +14,23 @@ int sdfa_request_PUSH_DATA(struct sdfa_link *l, struct sdfa_exchange *x) {
     return l->slots ? sdfa_slots_data(l->slots, SDFA_LINK_DATA * part, x->in + 2, x->in_len - 2) : SDFA_ERR_REQUEST;
 }
 
-/* The new image takes over: the session ends, and the program opens its net anew. */
-int sdfa_request_PUSH_END(struct sdfa_link *l, struct sdfa_exchange *x) {
-    int error = l->slots ? sdfa_slots_end(l->slots, l->net) : SDFA_ERR_REQUEST;
-    (void)x;
+/* Another image takes over: the session ends, and the program opens its net anew. */
+static int renew(struct sdfa_link *l, int error) {
     if (error)
         return error;
     l->session = 0;
     l->renew = 1;
     return SDFA_ERR_OK;
+}
+
+int sdfa_request_PUSH_END(struct sdfa_link *l, struct sdfa_exchange *x) {
+    (void)x;
+    return renew(l, l->slots ? sdfa_slots_end(l->slots, l->net) : SDFA_ERR_REQUEST);
+}
+
+int sdfa_request_PUSH_DROP(struct sdfa_link *l, struct sdfa_exchange *x) {
+    (void)x;
+    return renew(l, l->slots ? sdfa_slots_drop(l->slots) : SDFA_ERR_REQUEST);
 }
 
 int sdfa_request_SLOTS(struct sdfa_link *l, struct sdfa_exchange *x) {

@@ -8,11 +8,12 @@
 #include <string.h>
 
 /* First byte of a body: version and direction. */
-#define SDFA_LINK_REQUEST (SDFA_LINK_VERSION << 4)
-#define SDFA_LINK_REPLY   (SDFA_LINK_VERSION << 4 | 1)
-#define SDFA_REQUEST_HEAD 4u /* first byte, request, u16 number */
-#define SDFA_REPLY_HEAD   6u /* the same of the request, i16 status */
-#define SDFA_REPLY_DATA   (SDFA_FRAME_BODY_MAX - SDFA_REPLY_HEAD)
+#define SDFA_LINK_REQUEST    (SDFA_LINK_VERSION << 4)
+#define SDFA_LINK_REPLY      (SDFA_LINK_VERSION << 4 | 1)
+#define SDFA_IS_REPLY(first) ((first)&15u) /* of whatever version */
+#define SDFA_REQUEST_HEAD    4u            /* first byte, request, u16 number */
+#define SDFA_REPLY_HEAD      6u            /* the same of the request, i16 status */
+#define SDFA_REPLY_DATA      (SDFA_FRAME_BODY_MAX - SDFA_REPLY_HEAD)
 
 /* Arguments of a request behind the session, and the data of its reply. */
 struct sdfa_exchange {
@@ -44,6 +45,9 @@ SDFA_REQUESTS_TRACE(SDFA_X)
 
 /* One line of a part's table. */
 #define SDFA_LINK_ENTRY(name, value, slow, least, most) {value, slow, least, most, sdfa_request_##name},
+
+/* A reply to the request in l->in that says no more than this; the bytes of wire to send. */
+uint32_t sdfa_link_say(struct sdfa_link *l, int status);
 
 /* NULL: neither in the link's parts, which come first, nor in the base. */
 const struct sdfa_link_entry *sdfa_link_find(const struct sdfa_link *l, uint32_t request);

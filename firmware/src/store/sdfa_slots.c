@@ -64,8 +64,6 @@ static int accepted(const struct sdfa_slots *p, uint32_t slot, uint32_t len) {
 
 static int open_slot(struct sdfa_slots *p, struct sdfa *s, uint32_t slot, const struct end *e) {
     int error;
-    if (!e->sequence)
-        return SDFA_ERR_CRC;
     if (!accepted(p, slot, e->len))
         return SDFA_ERR_SIGNATURE;
     error = sdfa_bind(s, image_of(p, slot), e->len, p->kernels, p->arena, p->arena_len, p->tail, p->tail_len);
@@ -81,9 +79,10 @@ int sdfa_slots_open(struct sdfa_slots *p, struct sdfa *s, const void *image, siz
     p->running = 0;
     p->len = 0;
     if (!read_ends(p, e)) {
-        uint32_t newest = e[1].sequence > e[0].sequence;
-        if (!open_slot(p, s, newest, &e[newest]) || !open_slot(p, s, !newest, &e[!newest]))
-            return SDFA_ERR_OK;
+        uint32_t slot = e[1].sequence > e[0].sequence;
+        for (uint32_t i = 0; i < 2 && e[slot].len; i++, slot = !slot)
+            if (!open_slot(p, s, slot, &e[slot]))
+                return SDFA_ERR_OK;
     }
     return sdfa_open(s, image, image_len, p->kernels, p->arena, p->arena_len, p->tail, p->tail_len);
 }
@@ -111,6 +110,17 @@ static int erase_slot(const struct sdfa_slots *p, uint32_t slot) {
     return SDFA_ERR_OK;
 }
 
+/* Erases the slot that is not in use, for what comes next. */
+static int take_slot(struct sdfa_slots *p, const struct end e[2], uint32_t crc) {
+    uint32_t newer = e[0].sequence > e[1].sequence;
+    p->slot = (uint8_t)(p->running ? p->running == 1 : newer);
+    p->sequence = e[!newer].sequence + 1u;
+    p->crc = crc;
+    p->at = 0;
+    p->fill = 0;
+    return erase_slot(p, p->slot);
+}
+
 int sdfa_slots_begin(struct sdfa_slots *p, uint32_t len, uint32_t crc) {
     struct end e[2];
     int error = read_ends(p, e);
@@ -121,12 +131,7 @@ int sdfa_slots_begin(struct sdfa_slots *p, uint32_t len, uint32_t crc) {
         return SDFA_ERR_SLOT;
     if (len < sizeof(struct sdfa_header))
         return SDFA_ERR_ARGUMENT;
-    p->slot = (uint8_t)(p->running ? p->running == 1 : e[0].sequence > e[1].sequence);
-    p->sequence = (e[0].sequence > e[1].sequence ? e[0].sequence : e[1].sequence) + 1u;
-    p->crc = crc;
-    p->at = 0;
-    p->fill = 0;
-    error = erase_slot(p, p->slot);
+    error = take_slot(p, e, crc);
     if (!error)
         p->len = len;
     return error;
@@ -209,4 +214,16 @@ int sdfa_slots_end(struct sdfa_slots *p, struct sdfa *s) {
         error = write_end(p, len);
     p->len = 0;
     return error;
+}
+
+/* The slot that is not in use gets an end without an image, so that the one in use stays as it is until the program has
+ * opened the other one. */
+int sdfa_slots_drop(struct sdfa_slots *p) {
+    struct end e[2];
+    int error = read_ends(p, e);
+    p->len = 0;
+    if (error || !p->running)
+        return error;
+    error = take_slot(p, e, 0); /* the CRC-32 of nothing */
+    return error ? error : write_end(p, 0);
 }

@@ -138,10 +138,14 @@ int sdfa_request_STATS(struct sdfa_link *l, struct sdfa_exchange *x) {
 /* All or nothing: the threshold is looked at before the rate is set. */
 int sdfa_request_SET(struct sdfa_link *l, struct sdfa_exchange *x) {
     uint32_t tau = sdfa_get_u32(x->in + 4);
-    int error = tau > 32767 ? SDFA_ERR_THRESHOLD : sdfa_set_rate(l->net, sdfa_get_u32(x->in));
+    int error = x->in_len % 4 ? SDFA_ERR_ARGUMENT
+                : tau > 32767 ? SDFA_ERR_THRESHOLD
+                              : sdfa_set_rate(l->net, sdfa_get_u32(x->in));
     if (error)
         return error;
     l->net->random = sdfa_get_u32(x->in + 8);
+    if (x->in_len > 12)
+        l->net->stats.steps = sdfa_get_u32(x->in + 12);
     return sdfa_set_threshold(l->net, tau);
 }
 

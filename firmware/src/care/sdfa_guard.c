@@ -97,6 +97,8 @@ static void go_back(struct sdfa_guard *g, struct sdfa *s) {
 uint32_t sdfa_guard_step(struct sdfa_guard *g, struct sdfa *s) {
     uint32_t reasons;
     struct window w;
+    if (s->stats.steps < g->start.steps) /* a reset or a load: the window begins anew */
+        g->start = s->stats;
     if (s->stats.steps - g->start.steps < g->config.window)
         return 0;
     w = window_of(g, s);
