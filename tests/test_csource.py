@@ -15,7 +15,7 @@ from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, export_graph, write_files
 from sdfa.image.csource import c_name
 from sdfa.image.packing import repack
-from sdfa.targets.build import host_compiler
+from sdfa.targets.build import Program, build, host_compiler
 from sdfa.targets.families import CORTEX_M
 from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import cnn, dense_net
@@ -104,11 +104,17 @@ def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
     """The array in the object code equals the .sdfa, byte for byte; the runtime links with nothing missing."""
     export = _export(name)
     write_files(export, tmp_path / "out")
-    library = tmp_path / "model.so"
-    sources = [tmp_path / "out" / f"{name}.c", *runtime_sources()]
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,--no-undefined"]
-    includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
-    subprocess.run([*host_compiler(), *flags, *includes, "-o", library, *sources], check=True)
+    src = firmware_dir() / "src"
+    program = Program(
+        name="model.so",
+        compiler=host_compiler(),
+        library=runtime_sources(),
+        sources=(tmp_path / "out" / f"{name}.c",),
+        include_dirs=(src, tmp_path / "out"),
+        flags=("-std=c99", "-Wall", "-Wextra", "-Werror", "-fPIC"),
+        link_flags=("-shared", "-Wl,--no-undefined"),
+    )
+    library = build(program)
     words = (ctypes.c_uint32 * (len(export.data) // 4)).in_dll(ctypes.CDLL(str(library)), f"{name}_image")
     assert bytes(words) == export.data
 
