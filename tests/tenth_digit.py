@@ -15,11 +15,11 @@ from sdfa.device.adapt import learned_image, sample_orders
 from sdfa.device.care import AddClass, Care, CareStage
 from sdfa.device.device import Classify, Device, Learn, Remember, Set, Stage
 from sdfa.exporter.export import Options, export_graph
+from sdfa.exporter.merge import merge
 from sdfa.image.reader import read_image
 from sdfa.targets import find_target
 from sdfa.tflite.graph import Int8Array
 from sdfa.tflite.load import load_tflite
-from sdfa.tflite.merge import merge
 from tests.tflite_writer import dense_net
 
 NEW = 9

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.exporter.export import Options
 from sdfa.link.client import Link
 from sdfa.link.remote import Remote
@@ -46,7 +46,7 @@ class _Pipe:
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Object files of the library."""
     folder = tmp_path_factory.mktemp("runtime")
-    output(tool("gcc"), *C_FLAGS, *sorted(SRC.glob("*.c")), cwd=folder)
+    output(tool("gcc"), *C_FLAGS, f"-I{SRC}", *runtime_sources(), cwd=folder)
     return sorted(folder.glob("*.o"))
 
 

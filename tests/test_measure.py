@@ -41,7 +41,9 @@ def _run_board(name: str, body: str, tmp_path: Path) -> None:
     source = tmp_path / "custom.c"
     source.write_text(f'#include "app.h"\n{body}\n')
     recipe = Qemu(machine).recipe()
-    program = build(dataclasses.replace(recipe, name="custom", sources=(source, *machine.family.port_sources())))
+    program = build(
+        dataclasses.replace(recipe, name="custom", library=(), sources=(source, *machine.family.port_sources()))
+    )
     run_batch("board", Qemu(machine, counting=True).command(program), bytes(4), [], 60)
 
 

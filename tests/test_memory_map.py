@@ -17,11 +17,11 @@ from sdfa.image.packing import repack
 from sdfa.image.reader import Image, read_image, sections_of
 from sdfa.image.records import TENSOR
 from sdfa.image.writer import pack_image
-from sdfa.memory.map import MemoryMap, as_data, from_data, memory_map, overlaps, shades
-from sdfa.memory.picture import draw_png
-from sdfa.memory.plan import Block
-from sdfa.memory.text import ROWS, WIDTH, draw
+from sdfa.lower.plan import Block
 from sdfa.show.inspect import describe, picture
+from sdfa.show.memory_map import MemoryMap, as_data, from_data, memory_map, overlaps, shades
+from sdfa.show.memory_picture import draw_png
+from sdfa.show.memory_text import ROWS, WIDTH, draw
 from sdfa.tflite.load import read_model
 from tests.clikit import done, one_line, runner
 from tests.imagekit import Recipe, tail_of

@@ -20,13 +20,13 @@ from sdfa.device.check import made_up_samples
 from sdfa.device.device import Device
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
+from sdfa.exporter.merge import merge
 from sdfa.exporter.settings import load_settings
 from sdfa.image.reader import read_image
 from sdfa.start.demo import RULES, changed_digits, export_digits
 from sdfa.targets import Host
 from sdfa.tflite.graph import Int8Array
 from sdfa.tflite.load import load_tflite
-from sdfa.tflite.merge import merge
 from tests.clikit import Cli, done, one_line, tree
 from tests.oracles import lite_rows, micro_rows
 from tests.samples import with_meta

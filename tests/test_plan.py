@@ -13,7 +13,7 @@ from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import Image, read_image
 from sdfa.image.writer import build_image, memory_blocks
 from sdfa.lower import QGraph, lower
-from sdfa.memory.plan import Block, Plan, Use, align, live_minimum, missed, plan_memory, storage_blocks
+from sdfa.lower.plan import Block, Plan, Use, align, live_minimum, missed, plan_memory, storage_blocks
 from sdfa.targets import Host
 from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer

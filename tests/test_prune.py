@@ -16,6 +16,7 @@ from sdfa.data import Samples
 from sdfa.device.adapt import Settings, adapt
 from sdfa.device.device import Device
 from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.exporter.merge import merge
 from sdfa.image.reader import read_image
 from sdfa.image.records import LAYER_FAST
 from sdfa.image.writer import is_fast
@@ -27,7 +28,6 @@ from sdfa.targets import Host
 from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.graph import Int8Array
 from sdfa.tflite.load import load_tflite, read_model
-from sdfa.tflite.merge import merge
 from sdfa.twin import infer
 from sdfa.twin.fixedpoint import mbqm
 from tests.dead_nets import dead_net, drown, far_inputs, ignore, kill, pass_through, rescale

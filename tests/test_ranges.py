@@ -11,8 +11,8 @@ import pytest
 from sdfa.image.reader import Image, read_image
 from sdfa.image.writer import build_image, memory_blocks
 from sdfa.lower import Channels, QGraph, QOp, QTensor, lower
+from sdfa.lower.plan import plan_memory
 from sdfa.lower.ranges import FULL, Span, reads_padding, value_ranges
-from sdfa.memory.plan import plan_memory
 from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer

@@ -10,7 +10,7 @@ import numpy as np
 
 from sdfa.bundle import model_dir
 from sdfa.exporter.export import Options, export_file
-from sdfa.memory.map import memory_map
+from sdfa.show.memory_map import memory_map
 from sdfa.show.page import svg
 
 _BLUE, _RED, _GREY = "#1f618d", "#c0392b", "#bbbbbb"

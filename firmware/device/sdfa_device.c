@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "link/sdfa_requests.h"
 #include "sdfa_port.h"
-#include "sdfa_requests.h"
 
 static void open_net(struct sdfa_device *d) {
     const struct sdfa_model *m = d->model;

@@ -38,6 +38,7 @@ from sdfa.device.device import Device as Machine
 from sdfa.device.units import image_notes, unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
+from sdfa.exporter.merge import merge
 from sdfa.exporter.settings import ModelSettings, beside, beside_note
 from sdfa.files import read_bytes, write_whole
 from sdfa.image.reader import Image, read_image
@@ -45,7 +46,6 @@ from sdfa.image.records import MAGIC
 from sdfa.targets import Target, find_counting, find_target
 from sdfa.tflite.graph import Graph, Int8Array
 from sdfa.tflite.load import load_tflite, read_model
-from sdfa.tflite.merge import merge
 
 if TYPE_CHECKING:
     from sdfa.keras import FloatModel, Quantized

@@ -235,7 +235,7 @@ def merge(
 
     Example: [cyan]pytools merge learned.sdfa models/digits/model.tflite -o learned.tflite[/cyan]
     """
-    from sdfa.tflite.merge import merge as merge_weights
+    from sdfa.exporter.merge import merge as merge_weights
 
     check_outputs([out], [learned, model], json_to)
     factory = read_bytes(model, "the .tflite file that the image was exported from")

@@ -87,7 +87,9 @@ def personalize(
 
 @experiment.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift, myo_emg or fsdd.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A public set, such as mnist; an unknown name lists all.")
+    ],
     out: Annotated[
         Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
     ] = None,

@@ -14,7 +14,7 @@ from sdfa.device.check import made_up_samples
 from sdfa.device.costs import Cost, Costs
 from sdfa.device.device import Device, Info, Measure, Profile, Run, Stage
 from sdfa.image.csource import c_name, write_csource
-from sdfa.image.packing import layer_rows, repack
+from sdfa.image.packing import layer_rows, op_macs, repack
 from sdfa.image.reader import Image, read_image, sections_of
 from sdfa.image.records import FEEDBACKS, table_count
 from sdfa.targets import Qemu
@@ -22,18 +22,6 @@ from sdfa.targets.build import compiler_version
 from sdfa.targets.size import code_len
 
 RANDOM_SAMPLES = 10
-
-
-def op_macs(image: Image, kind: str, op: np.void) -> int:
-    """Multiplications of weights with inputs, those with padding too; 0 for operations without weights."""
-    out = image.tensors[int(op["out"])]
-    pixels = int(out["h"]) * int(out["w"])
-    if kind == "dense":
-        return int(op["rows"]) * int(op["in_n"]) * int(op["out_n"])
-    if kind == "conv":
-        n, k = layer_rows(image, kind, op)
-        return pixels * n * k
-    return pixels * int(out["c"]) * int(op["kh"]) * int(op["kw"]) if kind == "depthwise" else 0
 
 
 def load_any(image: Image, path: Path) -> Samples:

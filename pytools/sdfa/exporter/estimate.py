@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from sdfa.bundle import bench_file
-from sdfa.device.bench import op_macs
-from sdfa.image.packing import layer_rows
+from sdfa.image.packing import layer_rows, op_macs
 from sdfa.image.reader import Image
 
 CORES = {

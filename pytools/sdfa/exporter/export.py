@@ -25,8 +25,8 @@ from sdfa.learning.feedback import Table, jacobians, make_tables, products
 from sdfa.learning.spare import add_spare
 from sdfa.learning.tail import Tail, find_tail
 from sdfa.lower import QGraph, lower
+from sdfa.lower.plan import Plan, plan_memory
 from sdfa.lower.prune import channels_left_out, prune
-from sdfa.memory.plan import Plan, plan_memory
 from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.graph import FloatArray, Graph, Int8Array
 from sdfa.tflite.load import read_model

@@ -10,7 +10,7 @@ from sdfa.image.reader import Image
 from sdfa.image.records import STATE_LEN
 from sdfa.image.writer import Learning, frozen_channels, tail_layout
 from sdfa.lower import QGraph
-from sdfa.memory.plan import Plan, missed
+from sdfa.lower.plan import Plan, missed
 from sdfa.tflite.graph import Graph
 
 

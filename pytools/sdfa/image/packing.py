@@ -63,6 +63,18 @@ def layer_rows(image: Image, name: str, op: np.void) -> tuple[int, int]:
     return int(image.tensors[int(op["out"])]["c"]), taps * int(image.tensors[int(op["in"])]["c"])
 
 
+def op_macs(image: Image, kind: str, op: np.void) -> int:
+    """Multiplications of weights with inputs, those with padding too; 0 for operations without weights."""
+    out = image.tensors[int(op["out"])]
+    pixels = int(out["h"]) * int(out["w"])
+    if kind == "dense":
+        return int(op["rows"]) * int(op["in_n"]) * int(op["out_n"])
+    if kind == "conv":
+        n, k = layer_rows(image, kind, op)
+        return pixels * n * k
+    return pixels * int(out["c"]) * int(op["kh"]) * int(op["kw"]) if kind == "depthwise" else 0
+
+
 def repack(data: bytes, packing: str) -> bytes:
     """The image in another packing, with its model_id; the same bytes where nothing changes. SdfaError if damaged."""
     if packing not in PACKINGS:

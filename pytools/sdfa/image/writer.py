@@ -38,8 +38,8 @@ from sdfa.image.records import (
 from sdfa.learning.feedback import Table, bp_sigma
 from sdfa.learning.tail import Tail, TailLayer
 from sdfa.lower import QGraph, QOp
-from sdfa.lower.fixed import mantissa16, quantize_multiplier
-from sdfa.memory.plan import Block, Plan, Use, align, storage_blocks
+from sdfa.lower.multipliers import mantissa16, quantize_multiplier
+from sdfa.lower.plan import Block, Plan, Use, align, storage_blocks
 
 SECTION_ALIGN = 16
 DEAD_CHANNEL = 2.0**10

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.lower.fixed import quantize_multiplier
 from sdfa.lower.lowering import Lowering, activation, activation_range, bias_tensor, picture, refuse
+from sdfa.lower.multipliers import quantize_multiplier
 from sdfa.lower.pictures import window_fields
 from sdfa.lower.qgraph import Channels, QOp, QTensor
 from sdfa.tflite.graph import Int8Array, Int32Array, Op, Tensor

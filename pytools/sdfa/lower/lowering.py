@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdfa.errors import SdfaError
-from sdfa.lower.fixed import round_half_away
+from sdfa.lower.multipliers import round_half_away
 from sdfa.lower.qgraph import QTensor
 from sdfa.tflite.graph import Graph, Int32Array, Op, Tensor
 

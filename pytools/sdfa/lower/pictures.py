@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sdfa.lower.fixed import quantize_multiplier
 from sdfa.lower.lowering import Lowering, Padded, activation_range, picture, refuse, same_quantization
+from sdfa.lower.multipliers import quantize_multiplier
 from sdfa.lower.qgraph import QOp, QTensor
 from sdfa.tflite.graph import Op
 

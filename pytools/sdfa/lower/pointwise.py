@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sdfa.image.records import ADD_SUBTRACT
-from sdfa.lower.fixed import quantize_multiplier
 from sdfa.lower.lowering import Lowering, activation_range, refuse
+from sdfa.lower.multipliers import quantize_multiplier
 from sdfa.lower.qgraph import QOp, QTensor
 from sdfa.tflite.graph import Op
 

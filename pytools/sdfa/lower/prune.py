@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.lower import Channels, QGraph, QOp
+from sdfa.lower.plan import align
 from sdfa.lower.ranges import FULL, Span, reads_padding, value_ranges
-from sdfa.memory.plan import align
 from sdfa.twin.fixedpoint import INT32_MAX, INT32_MIN, Int64Array, i64
 
 __all__ = ["channels_left_out", "prune"]

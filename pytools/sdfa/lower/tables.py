@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.lower.fixed import quantize_multiplier, round_half_away
 from sdfa.lower.lowering import Lowering, level, refuse, same_quantization
+from sdfa.lower.multipliers import quantize_multiplier, round_half_away
 from sdfa.lower.qgraph import QOp, QTensor
 from sdfa.tflite.graph import Int8Array, Op
 from sdfa.twin.fixedpoint import (

@@ -12,18 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.device.adapt import class_count
-from sdfa.device.bench import op_macs
 from sdfa.errors import SdfaError, printable
 from sdfa.exporter.export import Options, export_graph
+from sdfa.image.packing import op_macs
 from sdfa.image.reader import Image, read_image
 from sdfa.image.records import FEEDBACKS, LOSSES, MAGIC, table_count
 from sdfa.keras.model import keras_config, layers_of, refuse_foreign_code
 from sdfa.lower import SUPPORTED_OPS
-from sdfa.memory.map import as_data, from_data, memory_map
-from sdfa.memory.picture import draw_png
-from sdfa.memory.text import draw
 from sdfa.show.diff import change_table, layer_values, weight_change
 from sdfa.show.feedback import show_feedback
+from sdfa.show.memory_map import as_data, from_data, memory_map
+from sdfa.show.memory_picture import draw_png
+from sdfa.show.memory_text import draw
 from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.graph import Graph, Op
 from sdfa.tflite.load import read_model

@@ -190,7 +190,7 @@ def _model_files(export: Export) -> Files:
 
 def _library() -> Files:
     root = firmware_dir()
-    paths = [*sorted((root / "src").glob("*.[ch]")), root / "library.json", root / "SPEC.md"]
+    paths = [*sorted((root / "src").rglob("*.[ch]")), root / "library.json", root / "SPEC.md"]
     return {PurePosixPath("lib/sdfa") / path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 

@@ -1,1 +1,1 @@
-"""TensorFlow Lite files: read to a Graph, written, and given learned weights. Without TensorFlow."""
+"""TensorFlow Lite files: read to a Graph, and written. Without TensorFlow."""

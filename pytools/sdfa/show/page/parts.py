@@ -9,8 +9,8 @@ from typing import Any
 
 from sdfa import __version__
 from sdfa.image.reader import Image
-from sdfa.memory.map import memory_map
-from sdfa.memory.text import summary
+from sdfa.show.memory_map import memory_map
+from sdfa.show.memory_text import summary
 from sdfa.show.page import svg
 from sdfa.show.page.shell import pairs, table, text
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sdfa.memory.map import MemoryMap, label, last_seen, shades
-from sdfa.memory.plan import Block, align
+from sdfa.lower.plan import Block, align
+from sdfa.show.memory_map import MemoryMap, label, last_seen, shades
 from sdfa.show.page.shell import text
 
 _TENSORS = ("#a6cee3", "#b2df8a", "#fdd49e", "#cab2d6")

@@ -49,23 +49,6 @@ static inline int32_t sdfa_dot(int32_t acc, const int8_t *w, const int8_t *x, ui
 /* sdfa_dot_dsp.c: four rows, `step` apart, times one vector of n values. acc: int32[4]. */
 void sdfa_dot4(int32_t *acc, const int8_t *w, uint32_t step, const int8_t *x, uint32_t n, int32_t z);
 
-/* Groups of four rows of n weights, one behind the other, for one vector; sdfa_requantize_fast does for all. The call
- * moves the pointers on. */
-struct sdfa_fours {
-    const int8_t *w;
-    uint32_t n;
-    const int8_t *x;
-    uint32_t less; /* minus the zero point of x, in both halves */
-    const void *bias;
-    const int32_t *mult;
-    const int8_t *shift;
-    uint32_t offset; /* 2 * zero point of the output + 1 */
-    int8_t *out;
-    void *keep;     /* not NULL: the sums go here too */
-    uint32_t group; /* groups to go, not 0 */
-};
-void sdfa_dot_fours(struct sdfa_fours *work); /* sdfa_dot_dsp.c */
-
 /* out = max(out, at) for the whole words of n values; returns how many values that were. */
 static inline uint32_t sdfa_max_words(int8_t *out, const int8_t *at, uint32_t n) {
     uint32_t i = 0;

@@ -8,8 +8,8 @@ from itertools import pairwise
 from rich.console import Group
 from rich.text import Text
 
-from sdfa.memory.map import MemoryMap, label, shades
-from sdfa.memory.plan import Block, align, missed
+from sdfa.lower.plan import Block, align, missed
+from sdfa.show.memory_map import MemoryMap, label, shades
 
 WIDTH = 100
 ROWS = 28

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from sdfa.memory.map import MemoryMap, label, last_seen, shades
-from sdfa.memory.plan import Block, align
+from sdfa.lower.plan import Block, align
+from sdfa.show.memory_map import MemoryMap, label, last_seen, shades
 from sdfa.show.plots import need_matplotlib
 
 _TENSORS = ("#a6cee3", "#b2df8a", "#fdd49e", "#cab2d6")

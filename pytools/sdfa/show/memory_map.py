@@ -10,7 +10,7 @@ from typing import Any
 from sdfa.image.checks import OpRecord, ints, size
 from sdfa.image.reader import Image
 from sdfa.image.records import LAYER_PACKABLE, LAYER_PACKED
-from sdfa.memory.plan import Block, Use, align, live_minimum, storage_blocks
+from sdfa.lower.plan import Block, Use, align, live_minimum, storage_blocks
 
 _LABELS = {"scratch": "s", "accumulators": "a", "error": "e", "delta": "d", "bounds": "b"}
 

@@ -4,6 +4,7 @@
 
 #include "sdfa_window.h"
 
+/* sdfa_dot_dsp.c knows the places of its words. */
 struct sdfa_matvec {
     const int8_t *weights; /* int8[out_n][in_n]; packed: SPEC.md 1.4 */
     const sdfa_i32 *bias;  /* int32[out_n] */

@@ -35,24 +35,6 @@ static inline void finish4(int8_t *out, const struct sdfa_matvec *m, uint32_t i,
 
 /* n groups of four rows from row i on. */
 static void fours(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i, uint32_t n) {
-#if SDFA_DSP
-    uint32_t less = (uint32_t)-m->input_zero & 0xffffu;
-    if (m->fast) {
-        struct sdfa_fours work = {m->weights + i * m->in_n,
-                                  m->in_n,
-                                  x,
-                                  less | less << 16,
-                                  m->bias + i,
-                                  m->mult + i,
-                                  m->shift + i,
-                                  (uint32_t)(2 * m->zero_point + 1),
-                                  out + i,
-                                  m->keep ? m->keep + i : NULL,
-                                  n};
-        sdfa_dot_fours(&work);
-        return;
-    }
-#endif
     for (; n; n--, i += 4) {
         const sdfa_i32 *bias = m->bias + i;
         int32_t acc[4] = {bias[0], bias[1], bias[2], bias[3]};
@@ -61,8 +43,33 @@ static void fours(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uin
     }
 }
 
+#if SDFA_DSP
+
+/* sdfa_dot_dsp.c: an even number of fast rows, from row i on, of 8, 16 ... 64 values. */
+void sdfa_dot_pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i);
+
+/* Rows of a layer that is small enough for this; returns how many. */
+static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
+    uint32_t n = (m->out_n - i) & ~1u;
+    if (!m->fast || (m->in_n & 7u) || m->in_n - 8u > 56u || !n)
+        return 0;
+    sdfa_dot_pairs(out, m, x, i);
+    return n;
+}
+
+#else
+
+static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
+    (void)out, (void)m, (void)x, (void)i;
+    return 0;
+}
+
+#endif
+
 void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
-    uint32_t i = m->packed_n, n = (m->out_n - i) / 4;
+    uint32_t i = m->packed_n, n;
+    i += pairs(out, m, x, i);
+    n = (m->out_n - i) / 4;
     if (n) {
         fours(out, m, x, i, n);
         i += 4 * n;

@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdfa.lower.fixed import mantissa16, quantize_multiplier, round_half_away
+from sdfa.lower.multipliers import mantissa16, quantize_multiplier, round_half_away
 
 POSITIVE = st.floats(2.0**-40, 2.0**40) | st.floats(2.0**-33, 4.0)
 

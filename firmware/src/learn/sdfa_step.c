@@ -9,9 +9,11 @@ static void mask_deltas(struct sdfa *s, uint32_t l, sdfa_i16 *d) {
     uint32_t saturated = 0;
     for (const sdfa_i16 *end = d + op->out_n; d != end; d++) {
         int32_t v = *out++;
-        saturated += v >= hi;
-        if (v <= lo || v >= hi)
-            *d = 0;
+        if (v >= hi)
+            saturated++;
+        else if (v > lo)
+            continue;
+        *d = 0;
     }
     s->stats.saturated_activations += saturated;
 }

@@ -37,15 +37,14 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
 }
 
 /* All weights of a row. Each of the four bytes of a random word serves one of them. */
-static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int32_t step) {
-    uint32_t at = i * r->op->in_n, random = 0;
-    int8_t *w = (int8_t *)s->tail_ram + r->op->weights + at, *f = (int8_t *)s->tail_ram + sdfa_fractions_at(r->op) + at;
+static inline void move_row(struct sdfa *s, const struct sdfa_rows *r, struct sdfa_move *m, int8_t *w, int8_t *f) {
+    uint32_t random = 0;
     struct tally t = {0, 0};
-    for (uint32_t j = 0; j < r->op->in_n; j++, random >>= 8) {
+    for (uint32_t j = 0; j < r->in_n; j++, random >>= 8) {
         int32_t change;
         if ((j & 3u) == 0)
-            random = sdfa_random(&s->random);
-        change = (step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
+            random = sdfa_random(&m->random);
+        change = (m->step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
         if (change)
             move_weight(w + j, f + j, change, &t);
     }
@@ -54,7 +53,13 @@ static void move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, int3
 }
 
 static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
-    sdfa_move_rows(s, l, d, 0, move_row);
+    const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
+    struct sdfa_rows r = sdfa_rows_of(s, l, d, 0);
+    struct sdfa_move m = {s->random, 0};
+    int8_t *w;
+    while (sdfa_next_row(s, &r, &m, &w, 0))
+        move_row(s, &r, &m, w, w + (sdfa_fractions_at(op) - op->weights));
+    sdfa_rows_end(s, &r, &m);
 }
 
 const struct sdfa_update sdfa_update_master = {start, check, layer};

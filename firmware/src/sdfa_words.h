@@ -1,0 +1,16 @@
+/* int8 weights that move four at a time (SPEC.md 3.4): where core families differ. */
+#ifndef SDFA_WORDS_H
+#define SDFA_WORDS_H
+
+#include "sdfa_update.h"
+
+#define SDFA_WORDS_STEP 240   /* the largest step, Q12: 240 * 255 + 4095 < 2^16 */
+#define SDFA_WORDS_N    64u   /* the most weights: the sum of changes of every fourth stays inside a byte */
+#define SDFA_PASSED     (~0u) /* a weight passed its clamp */
+
+/* Moves the weights from w on. Weights, x: aligned to 4; x: activations less 128, up to `end`; their number: a multiple of
+ * 4, not 0. Returns the sum of the sizes of changes. Or SDFA_PASSED: then sdfa_move_words with the opposite step, from
+ * the same state of the generator, puts the weights back. */
+uint32_t sdfa_move_words(int8_t *w, const int8_t *x, const int8_t *end, struct sdfa_move *m);
+
+#endif
