@@ -283,7 +283,12 @@ UPDATES = {8: "sdfa_update_int8", 16: "sdfa_update_master"}
 def test_a_firmware_without_learning_holds_no_code_for_it(tmp_path: Path) -> None:
     symbols = _linked(_exported(0), "0", tmp_path)
     assert {"sdfa_open", "sdfa_run", "sdfa_kernel_dense"} <= symbols
-    unused = LEARNING | OTHERS | {f"sdfa_feedback_{kind}" for kind in ("table", "bp", "live", "live_two")} | {*UPDATES.values()}
+    unused = (
+        LEARNING
+        | OTHERS
+        | {f"sdfa_feedback_{kind}" for kind in ("table", "bp", "live", "live_two")}
+        | {*UPDATES.values()}
+    )
     assert symbols & unused == set()
     assert {name for name in symbols if name.startswith("sdfa_kernel_")} == {"sdfa_kernel_dense"}
 
