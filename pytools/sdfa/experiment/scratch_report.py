@@ -59,7 +59,7 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     about = (
         f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. Threshold "
         f"{s['tau']:g} except where every error counts; rates fall linearly to {100 * s['end']:.0f} %. Integers: the C "
-        f"runtime, one sample at a time, weights of 8 or 16 bits. Float: batches of {s['batch']}. {_choice(s)}\n"
+        f"runtime, one sample at a time, weights of 8 or 16 bits. Float: {_batches(s)}. {_choice(s)}\n"
     )
     return "\n".join([head, about, _LEGEND, accuracy_table(result), *_comparison(result)]) + "\n"
 
@@ -70,6 +70,11 @@ _LEGEND = (
     "the feedback is read off them; it stays as it is while they move. *last*: the output layer alone. *bp*: "
     "back-propagation.\n"
 )
+
+
+def _batches(settings: Mapping[str, Any]) -> str:
+    n = settings["batch"]
+    return "one sample at a time" if n == 1 else f"batches of {n}, so no upper bound of one sample at a time"
 
 
 def _choice(settings: Mapping[str, Any]) -> str:
