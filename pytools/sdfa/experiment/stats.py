@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdfa.holdout import binomial
+from sdfa.experiment.holdout import binomial
 
 # two-sided 95 % quantiles of Student's t for 1 ... 30 degrees of freedom
 _T95 = (
