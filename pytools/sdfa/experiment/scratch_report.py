@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdfa.experiment.paper import EVERY, FLOAT, INT8, INT16, Findings, Question
-from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name, seeds_said
+from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name, rates_said, seeds_said
 
 RULES = ("last", "k=1", "k=2", "aligned k=1", "aligned k=2", "bp")
 
@@ -79,7 +79,7 @@ def _batches(settings: Mapping[str, Any]) -> str:
 
 def _choice(settings: Mapping[str, Any]) -> str:
     if len(settings["rates"]) > 1:
-        return "Rates were chosen for each rule on a part of the training samples."
+        return rates_said(settings["rates"])
     return "One rate for all, chosen for aligned k=2 on a part of the training samples in a trial in float."
 
 
