@@ -44,7 +44,7 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_matvec m = rows_of(s, p);
     const int8_t *in = sdfa_values(s, op->in);
     int8_t *out = sdfa_values(s, op->out);
-    for (uint32_t r = 0; r < p->rows; r++, in += p->in_n, out += p->out_n) {
+    for (uint32_t r = p->rows; r; r--, in += m.in_n, out += m.out_n) {
         if (m.packed_n)
             sdfa_matvec_packed(out, &m, in);
         sdfa_matvec_plain(out, &m, in);

@@ -132,9 +132,14 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "add r5, r5, lr, lsl #2\n\t"
         "ldrd r11, r12, [r5]\n\t"
         "add r2, r1, r4\n\t"
-        "lsls r4, r4, #28\n\t" /* minus: an odd number of eights */
+        "lsls r4, r4, #28\n\t" /* the eights that are no multiple of four come first */
+        "bcs 7f\n\t"
         "bmi 4f\n"
         "3:\n\t"
+        EIGHT
+        "8:\n\t"
+        EIGHT
+        "9:\n\t"
         EIGHT
         "4:\n\t"
         EIGHT
@@ -157,7 +162,10 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "adds lr, lr, #2\n\t"
         "bne 2b\n\t"
         "add sp, #164\n\t"
-        "pop {r4-r11, pc}\n\t"
+        "pop {r4-r11, pc}\n"
+        "7:\n\t"
+        "bmi 8b\n\t"
+        "b 9b\n\t"
         ".popsection");
 /* clang-format on */
 
