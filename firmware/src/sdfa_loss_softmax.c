@@ -44,10 +44,13 @@ static uint32_t exponentials(sdfa_u16 *e, const sdfa_i32 *z, int32_t max, uint32
     uint32_t sum = 0;
     for (uint32_t c = 0; c < n; c++) {
         uint32_t t = (uint32_t)max - (uint32_t)z[c], v = 0;
-        if ((t >> 12) <= 16)
+        if ((t >> 12) <= 16) {
+            SDFA_LOOP(t); /* or pow2 is taken of all of them */
             v = (uint32_t)pow2((int32_t)(t & 4095u)) >> (t >> 12);
-        e[c] = (uint16_t)(v > 65535u ? 65535u : v);
-        sum += e[c];
+        }
+        v -= v >> 16; /* 65536, of the largest, to 65535 */
+        e[c] = (uint16_t)v;
+        sum += v;
     }
     return sum;
 }
