@@ -10,7 +10,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-C_FILES = $(wildcard firmware/src/*.[ch] firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] firmware/test/*.h firmware/test/*/*.[ch] boards/*/*.cpp tests/c/*.[ch] tests/c/*/*.h tests/c/*/*.cpp)
+RUNTIME = $(wildcard firmware/src/*.c firmware/src/*/*.c)
+C_FILES = $(RUNTIME) $(wildcard firmware/src/*.h firmware/src/*/*.h firmware/app/*.[ch] boards/*/*.[ch] boards/*/*/*.[ch] firmware/device/*.[ch] firmware/test/*.h firmware/test/*/*.[ch] boards/*/*.cpp tests/c/*.[ch] tests/c/*/*.h tests/c/*/*.cpp)
 PUBLIC := firmware/src/sdfa.h $(patsubst %,firmware/src/sdfa_%.h,balance class decay frame gate guard link replay selftest slots store tail care trace)
 STRICT := -std=c99 -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror -Ifirmware/src -fsyntax-only
 
@@ -42,11 +43,11 @@ lint: $(VENV)/.dev
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,portability,performance --inline-suppr \
 	    --suppress=shiftTooManyBitsSigned --suppress=shiftNegativeLHS -Ifirmware/src -Ifirmware/app -Ifirmware/device \
 	    firmware/src firmware/app firmware/device
-	gcc $(STRICT) firmware/src/*.c
-	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) firmware/src/*.c
-	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) firmware/src/*.c
-	arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb -mfloat-abi=hard $(STRICT) firmware/src/*.c
-	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) firmware/src/*.c
+	gcc $(STRICT) $(RUNTIME)
+	arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb $(STRICT) $(RUNTIME)
+	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard $(STRICT) $(RUNTIME)
+	arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb -mfloat-abi=hard $(STRICT) $(RUNTIME)
+	riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs $(STRICT) $(RUNTIME)
 	for h in $(PUBLIC); do g++ -std=c++11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -x c++ $$h || exit 1; done
 
 bench: $(VENV)/.dev
@@ -63,6 +64,7 @@ docs: $(VENV)/.docs
 
 # TAG: of the version that is to be released; without it the changelog may still say "not released"
 release-check: $(VENV)/.release
+	.ci/need $(CC_HOST) $(ARM) cppcheck=cppcheck
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m twine check --strict dist/*

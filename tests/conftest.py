@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.export import Options, export_file, write_files
+from sdfa.exporter.export import Options, export_file, write_files
 from tests.clikit import MODEL, Cli, X, Y, one_line, runner, tree
 
 REPO = Path(__file__).resolve().parent.parent

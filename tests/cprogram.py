@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sdfa.bundle import firmware_dir
+from sdfa.bundle import firmware_dir, runtime_sources
 from sdfa.targets.build import Program, build, find_tool
 
 C_DIR = Path(__file__).resolve().parent / "c"
@@ -27,9 +27,11 @@ def sanitized(name: str, *sources: str, sanitize: str = "address,undefined", fla
     program = Program(
         name=name,
         compiler=(tool("clang"),),
-        sources=(*(C_DIR / source for source in sources), *sorted(SRC.glob("*.c"))),
+        library=runtime_sources(),
+        sources=tuple(C_DIR / source for source in sources),
         include_dirs=(SRC, C_DIR),
-        flags=(*_CHECKED, f"-fsanitize={sanitize}", *flags),
+        flags=(*_CHECKED, f"-fsanitize={sanitize}"),
+        own_flags=flags,
         hint=f" ({PACKAGES})",
     )
     return build(program)

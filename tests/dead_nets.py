@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sdfa.graph import Int8Array
+from sdfa.tflite.graph import Int8Array
 from tests.tflite_format import Array
 from tests.tflite_writer import Net
 

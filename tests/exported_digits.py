@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sdfa.export import Options, export_file, write_files
-from sdfa.image_reader import Image, read_image
-from sdfa.load import read_model
-from sdfa.settings import beside
+from sdfa.exporter.export import Options, export_file, write_files
+from sdfa.exporter.settings import beside
+from sdfa.image.reader import Image, read_image
+from sdfa.tflite.load import read_model
 from sdfa.twin.learn import Twin
 
 ROOT = Path(__file__).resolve().parent.parent

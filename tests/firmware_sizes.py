@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from sdfa.bundle import boards_dir, model_dir
-from sdfa.newproject import PROJECT_BOARDS
+from sdfa.start.newproject import PROJECT_BOARDS
 from sdfa.targets.build import host_compiler
 from tests.cprogram import tool
 from tests.piokit import BARE, ROOT, Pio, envs

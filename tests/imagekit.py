@@ -1,4 +1,4 @@
-"""Images made by hand from records.py and firmware/SPEC.md, without the exporter: any chain of trainable layers."""
+"""Images made by hand from image/records.py and firmware/SPEC.md, without the exporter: any chain that learns."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.image_reader import Image, read_image, sections_of
-from sdfa.records import (
+from sdfa.image.reader import Image, read_image, sections_of
+from sdfa.image.records import (
     DENSE,
     FEEDBACKS,
     HEADER,

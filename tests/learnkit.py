@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import quantize_input, sample_orders, tail_weight_count
 from sdfa.bundle import model_dir
-from sdfa.check import flat
-from sdfa.demo import RULES, Rule, changed_digits, export_digits
-from sdfa.device import Classify, Device, Learn, Set, Stats
-from sdfa.graph import Int8Array
-from sdfa.image import tau_q15
-from sdfa.image_reader import Image
-from sdfa.reference import FloatArray, FloatTail
-from sdfa.settings import load_settings
+from sdfa.device.adapt import quantize_input, sample_orders, tail_weight_count
+from sdfa.device.check import flat
+from sdfa.device.device import Classify, Device, Learn, Set, Stats
+from sdfa.exporter.settings import load_settings
+from sdfa.image.reader import Image
+from sdfa.image.writer import tau_q15
+from sdfa.start.demo import RULES, Rule, changed_digits, export_digits
 from sdfa.targets import find_target
+from sdfa.tflite.graph import Int8Array
+from sdfa.twin.reference import FloatArray, FloatTail
 
 IntArray = npt.NDArray[np.int64]
 

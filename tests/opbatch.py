@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device import Device
-from sdfa.image_reader import Image, read_image
-from sdfa.records import LAYER_KEEP, TENSOR
+from sdfa.device.device import Device
+from sdfa.image.reader import Image, read_image
+from sdfa.image.records import LAYER_KEEP, TENSOR
 from sdfa.targets.base import Target
 from sdfa.twin import infer
 from tests.imagekit import pack, record

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.graph import Int8Array
+from sdfa.tflite.graph import Int8Array
 
 
 def oracle_rows(interpreter_class: Any, model: bytes, x: Int8Array) -> Int8Array:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.packing import packable
-from sdfa.records import CONV, DENSE, KIND_OF, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, TENSOR
+from sdfa.image.packing import packable
+from sdfa.image.records import CONV, DENSE, KIND_OF, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, TENSOR
 from tests.imagekit import Data, pack, record
 from tests.oneop_draft import Rng, between, pick
 

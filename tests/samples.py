@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from sdfa.adapt import learned_image
+from sdfa.device.adapt import learned_image
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.image import pack_image
-from sdfa.image_reader import read_image, sections_of
-from sdfa.load import load_tflite, read_model
-from sdfa.packing import repack
-from sdfa.records import ADD_SUBTRACT, FEEDBACKS, KEPT_HEADER, KIND_OF, KINDS, LOSSES
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.packing import repack
+from sdfa.image.reader import read_image, sections_of
+from sdfa.image.records import ADD_SUBTRACT, FEEDBACKS, KEPT_HEADER, KIND_OF, KINDS, LOSSES
+from sdfa.image.writer import pack_image
+from sdfa.tflite.load import load_tflite, read_model
 from tests.imagekit import Data, op_image
 from tests.tflite_writer import cnn, dense_net
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sdfa.image_reader import Image
+from sdfa.image.reader import Image
 from sdfa.twin.layers import Layer, decode
 
 M32 = 0xFFFFFFFF

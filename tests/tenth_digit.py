@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdfa.adapt import learned_image, sample_orders
-from sdfa.care import AddClass, Care, CareStage
 from sdfa.data import load_digits
-from sdfa.device import Classify, Device, Learn, Remember, Set, Stage
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
-from sdfa.merge import merge
+from sdfa.device.adapt import learned_image, sample_orders
+from sdfa.device.care import AddClass, Care, CareStage
+from sdfa.device.device import Classify, Device, Learn, Remember, Set, Stage
+from sdfa.exporter.export import Options, export_graph
+from sdfa.exporter.merge import merge
+from sdfa.image.reader import read_image
 from sdfa.targets import find_target
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import dense_net
 
 NEW = 9

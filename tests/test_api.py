@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.export import Options, export_graph
-from sdfa.image_reader import read_image, sections_of
-from sdfa.load import load_tflite
-from sdfa.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import read_image, sections_of
+from sdfa.image.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
 from sdfa.targets.codes import read_list
+from sdfa.tflite.load import load_tflite
 from tests.cprogram import C_DIR, SRC, output, sanitized
 from tests.imagekit import Data, Recipe, op_image, resealed, tail_image
 from tests.samples import bare, cnn_image, dense_image, frozen_image, learned
@@ -197,7 +197,7 @@ def test_each_malformed_image_is_refused_with_its_error(error: str, tmp_path: Pa
 
 
 # tests/test_link_remote.py sees to these
-LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP")
+LINK_ERRORS = ("NO_STORE", "REQUEST", "ARGUMENT", "SESSION", "STEP", "LINK")
 
 
 def test_each_error_occurs_here_or_in_the_cases() -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.export import Options
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
+from sdfa.exporter.export import Options
 from sdfa.link.client import Link
 from sdfa.link.remote import Remote
-from sdfa.newproject import find_project_board, new_project, write_project
+from sdfa.start.newproject import find_project_board, new_project, write_project
 from tests.clikit import MODEL
 from tests.cprogram import C_DIR, SRC, output, tool
 from tests.exported_digits import EXPORTED
@@ -46,7 +46,7 @@ class _Pipe:
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Object files of the library."""
     folder = tmp_path_factory.mktemp("runtime")
-    output(tool("gcc"), *C_FLAGS, *sorted(SRC.glob("*.c")), cwd=folder)
+    output(tool("gcc"), *C_FLAGS, f"-I{SRC}", *runtime_sources(), cwd=folder)
     return sorted(folder.glob("*.o"))
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.dense_model import Scaling, he_net, quantize_dense
-from sdfa.device import Device
+from sdfa.device.device import Device
 from sdfa.experiment import features
 from sdfa.experiment.backbone import with_headroom
 from sdfa.experiment.basenet import Training
@@ -18,8 +17,9 @@ from sdfa.experiment.people import POOL, TEST, People
 from sdfa.experiment.protocol import Cell, Settings, trained, work_of
 from sdfa.experiment.rules import RULES
 from sdfa.experiment.sets import SETS
-from sdfa.load import load_tflite
 from sdfa.targets import Host
+from sdfa.tflite.dense_model import Scaling, he_net, quantize_dense
+from sdfa.tflite.load import load_tflite
 from tests.clikit import Cli, one_line
 
 WINDOW = (16, 2)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sdfa.bundle import model_dir
-from sdfa.export import Options, export_graph
-from sdfa.load import load_tflite, read_model
+from sdfa.exporter.export import Options, export_graph
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.load import load_tflite, read_model
 from tests.clikit import Cli, done, one_line, runner
 from tests.tflite_writer import Net, dense_net
 

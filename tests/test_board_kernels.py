@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from sdfa.export import Options, export_graph
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import read_image
 from sdfa.targets import Host, Qemu, Target
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.codes import request_code
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.load import load_tflite
 from tests.oneop import random_oneop
 from tests.opbatch import GUARD, wrong_members
 from tests.rawlayers import random_layer_image

@@ -12,8 +12,8 @@ import pytest
 
 from sdfa.bundle import firmware_dir
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_file, write_files
-from sdfa.image_reader import read_image
+from sdfa.exporter.export import Options, export_file, write_files
+from sdfa.image.reader import read_image
 from sdfa.link.client import Link, LinkError
 from sdfa.link.gate import hold_out, judge
 from sdfa.link.push import push, slots

@@ -43,8 +43,10 @@ def test_a_program_is_built_once(program: Program, monkeypatch: pytest.MonkeyPat
 
 
 def test_whatever_the_program_depends_on_names_it(program: Program, tmp_path: Path) -> None:
-    script = tmp_path / "script.ld"
+    script, part = tmp_path / "script.ld", tmp_path / "library" / "part.c"
     script.write_text("1")
+    part.parent.mkdir()
+    part.write_text("int part;")
     names = {fingerprint(program), fingerprint(dataclasses.replace(program, depends=(script,)))}
     script.write_text("2")
     names.add(fingerprint(dataclasses.replace(program, depends=(script,))))
@@ -55,13 +57,66 @@ def test_whatever_the_program_depends_on_names_it(program: Program, tmp_path: Pa
     names.add(fingerprint(program))
     program.sources[0].write_text("int main(void) { return 44; }\n")
     names.add(fingerprint(program))
-    assert len(names) == 8
+    names.add(fingerprint(dataclasses.replace(program, own_flags=("-O2",))))
+    with_part = dataclasses.replace(program, library=(part,))
+    names.add(fingerprint(with_part))
+    (part.parent / "part.h").write_text("")
+    names.add(fingerprint(with_part))
+    part.write_text("int part = 1;")
+    names.add(fingerprint(with_part))
+    assert len(names) == 12
 
 
 def test_a_changed_header_is_built_anew(program: Program, tmp_path: Path) -> None:
     assert _exit_code(build(program)) == 42
     (tmp_path / "answer.h").write_text("#define ANSWER 43\n")
     assert _exit_code(build(program)) == 43
+
+
+@pytest.fixture
+def library(program: Program, tmp_path: Path) -> Program:
+    """Exits with the number in a header of the library, to which its own flags add nothing."""
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "seven.h").write_text("#define SEVEN 7\n")
+    (folder / "first.c").write_text('#include "seven.h"\n#ifndef ADD\n#define ADD 0\n#endif\nint n = SEVEN + ADD;\n')
+    (folder / "second.c").write_text("int second;\n")
+    program.sources[0].write_text("extern int n; int main(void) { return n + ADD; }\n")
+    return dataclasses.replace(program, library=tuple(sorted(folder.glob("*.c"))), own_flags=("-DADD=0",))
+
+
+def _objects(cache: Path) -> dict[str, list[str]]:
+    """Object files by the name of their source."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((cache / "objects").iterdir()):
+        found.setdefault(path.name.split("-")[0], []).append(path.name)
+    return found
+
+
+def test_a_library_is_compiled_once_for_all_programs(library: Program, cache: Path) -> None:
+    assert _exit_code(build(library)) == 7
+    before = _objects(cache)
+    assert _exit_code(build(dataclasses.replace(library, name="other", own_flags=("-DADD=30",)))) == 37
+    assert _objects(cache) == before
+    assert {name: len(paths) for name, paths in before.items()} == {"first": 1, "second": 1}
+
+
+def test_what_a_library_depends_on_compiles_it_anew(library: Program, cache: Path) -> None:
+    build(library)
+    library.library[1].write_text("int second = 2;\n")
+    build(library)
+    assert {name: len(paths) for name, paths in _objects(cache).items()} == {"first": 1, "second": 2}
+    (library.library[0].parent / "seven.h").write_text("#define SEVEN 8\n")
+    assert _exit_code(build(library)) == 8
+    assert _exit_code(build(dataclasses.replace(library, flags=("-O0",)))) == 8
+    assert {name: len(paths) for name, paths in _objects(cache).items()} == {"first": 3, "second": 4}
+
+
+def test_an_error_in_a_library_is_one_line(library: Program, cache: Path) -> None:
+    library.library[1].write_text("int second = zero;\n")
+    with pytest.raises(SdfaError, match=r"^\w+ cannot build answer: .*second\.c.* error: .*zero"):
+        build(library)
+    assert not [path for path in cache.iterdir() if path.name != "objects"]
 
 
 def test_parallel_builds_do_not_disturb_each_other(program: Program, cache: Path) -> None:
@@ -135,7 +190,7 @@ def _strict(compiler: tuple[str, ...], sources: list[Path], includes: list[Path]
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_program_and_host_port_are_free_of_warnings(compiler: str) -> None:
     recipe = Host().recipe()
-    sources = [path for path in recipe.sources if path.parent.name != "src"]
+    sources = list(recipe.sources)
     assert {path.name for path in sources} == {"app.c", "care.c", "measure.c", "port.c", "wire.c"}
     assert _strict((compiler,), sources, list(recipe.include_dirs), ()) == ""
 
@@ -144,6 +199,6 @@ def test_program_and_host_port_are_free_of_warnings(compiler: str) -> None:
 @pytest.mark.parametrize("name", MACHINES)
 def test_program_and_board_port_are_free_of_warnings(name: str) -> None:
     recipe = Qemu(MACHINES[name]).recipe()
-    sources = [path for path in recipe.sources if path.parent.name != "src"]
+    sources = list(recipe.sources)
     assert len(sources) == 10
-    assert _strict(recipe.compiler, sources, list(recipe.include_dirs), recipe.flags) == ""
+    assert _strict(recipe.compiler, sources, list(recipe.include_dirs), (*recipe.flags, *recipe.own_flags)) == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.care import (
+from sdfa.device.care import (
     BALANCE_LEN,
     GATE_LEN,
     GUARD_LEN,
@@ -26,12 +26,12 @@ from sdfa.care import (
     Judge,
     layer_numbers,
 )
-from sdfa.device import Classify, Device, HoldOut, IntArray, Learn, LearnTarget, Remember, Run, Session, Stage
+from sdfa.device.device import Classify, Device, HoldOut, IntArray, Learn, LearnTarget, Remember, Run, Session, Stage
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
 from sdfa.targets import Target, find_target
 from sdfa.targets.codes import read_list
+from sdfa.tflite.graph import Int8Array
 from sdfa.twin.balance import Balance
 from sdfa.twin.decay import decay
 from sdfa.twin.gate import Gate

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from sdfa.image_reader import sections_of
-from sdfa.records import DENSE, HEADER, LAYER_FAST, TENSOR
+from sdfa.image.reader import sections_of
+from sdfa.image.records import DENSE, HEADER, LAYER_FAST, TENSOR
 from sdfa.targets import Request, Target, find_target
 from sdfa.targets.codes import error_value, request_code
 from tests.imagekit import Data, op_image, pack

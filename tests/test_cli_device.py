@@ -6,7 +6,9 @@ import inspect
 import json
 import os
 import pty
+import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ import numpy as np
 import pytest
 
 from sdfa.cli.device import device
-from sdfa.export import Options, export_graph, write_files
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph, write_files
+from sdfa.image.reader import read_image
+from sdfa.targets.boards import device_program, find_board
+from sdfa.targets.build import build
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
 from tests.boardkit import ALL_PARTS, Running, free_port
 from tests.clikit import Cli, done, one_line, runner
@@ -90,6 +94,34 @@ def test_run_learn_and_bench_over_the_link(cli: Cli, board: Running, image: Path
     assert set(times["microseconds"]) == {"run", "learn"}
     text = one_line(cli("learn", image, "--data", data, "--target", target, "--replay", 9, "-o", tmp_path / "o.sdfa"))
     assert "--replay, --guard, --decay, --balance or --freeze goes not over the link" in text
+
+
+def test_a_rate_of_one_learning_stays_not_and_a_wrecking_one_is_told(
+    cli: Cli, board: Running, image: Path, data: Path
+) -> None:
+    port = ("--port", board.url)
+
+    def settings() -> tuple[float, float, int]:
+        stats = json.loads(done(cli("device", "stats", *port, "--json", "-")).out)
+        return stats["rate"], stats["threshold"], stats["random"]
+
+    before = settings()
+    options = ("--data", data, "--lr", 0.5, "--threshold", 0.1, "--epochs", 8, "--seed", 3, "--save")
+    told = json.loads(done(cli("device", "learn", *port, *options, "--json", "-")).out)
+    after = settings()
+    assert after[:2] == before[:2]
+    assert after[2] not in (3, before[2])  # the generator goes on from where learning left it
+    assert len(told["warnings"]) == 1
+    assert told["warnings"][0].startswith("learning at a rate of 0.5 went wrong: ")
+    assert "try --lr 0.12" in told["warnings"][0]
+    done(cli("device", "load", *port))
+    assert settings() == after  # what was saved
+    done(cli("device", "reset", *port))
+    told = json.loads(done(cli("device", "learn", *port, "--data", data, "--epochs", 2, "--json", "-")).out)
+    assert told["warnings"] == []
+    ran = cli("device", "learn", *port, "--data", data, "--lr", 100)
+    assert "learning rate does not fit" in one_line(ran)
+    assert settings()[:2] == before[:2]
 
 
 def test_a_day_with_a_device(cli: Cli, board: Running, image: Path, data: Path, tmp_path: Path) -> None:
@@ -173,8 +205,68 @@ def test_another_image_is_pushed_and_runs(cli: Cli, board: Running, image: Path,
     big = image.parent / "big.sdfa"
     net = dense_net(np.random.default_rng(1), (150, 300, 4), softmax=True, per_channel=True)
     big.write_bytes(export_graph(load_tflite(net, "net"), "net", Options(train_last=2)).data)
-    assert "the old one runs on: arena is too small" in one_line(cli("device", "push", big, *port))
+    line = one_line(cli("device", "push", big, *port))
+    assert re.search(r"the old one runs on: arena is too small: the image needs [\d,]+ bytes, the one that runs", line)
     done(cli("device", "info", *port, "--image", other))
+
+
+def test_a_store_of_another_model_is_told_before_a_save(
+    cli: Cli, board: Running, image: Path, other: Path, data: Path
+) -> None:
+    port = ("--port", board.url)
+    done(cli("device", "learn", *port, "--data", data, "--save"))
+    text = done(cli("device", "info", *port)).out
+    assert "weights with 20 steps behind them, save 1 of" in text
+    assert "compiled in" in text
+    done(cli("device", "push", other, *port))
+    text = done(cli("device", "info", *port)).out
+    assert "the store holds weights of another model" in " ".join(text.split())
+    assert "pushed into slot 1" in text
+    assert "factory weights" in text
+    refusal = one_line(cli("device", "learn", *port, "--data", data, "--save"))
+    assert "`pytools device reset --erase` empties it" in refusal
+    assert json.loads(done(cli("device", "stats", *port, "--json", "-")).out)["steps"] == 0
+    assert "its compiled-in model" in done(cli("device", "push", "--drop", *port)).out
+    board.power_cycle()
+    text = done(cli("device", "info", *port, "--image", image)).out
+    assert "weights with 20 steps behind them" in text
+    assert "say either which IMAGE" in one_line(cli("device", "push", *port))
+    assert "say either which IMAGE" in one_line(cli("device", "push", image, "--drop", *port))
+
+
+def test_a_reset_leaves_no_steps_and_a_check_none_of_its_own(cli: Cli, board: Running, image: Path, data: Path) -> None:
+    port = ("--port", board.url)
+
+    def steps() -> int:
+        return int(json.loads(done(cli("device", "info", *port, "--json", "-")).out)["steps"])
+
+    done(cli("device", "learn", *port, "--data", data))
+    done(cli("check", image, "--target", f"serial:{board.url}", "--steps", 50))
+    assert steps() == 20
+    done(cli("device", "reset", *port))
+    assert steps() == 0
+    assert "saved factory weights (no steps behind them); 1 of" in done(cli("device", "save", *port)).out
+    done(cli("device", "learn", *port, "--data", data))
+    done(cli("device", "reset", *port, "--saved"))
+    stats = json.loads(done(cli("device", "stats", *port, "--json", "-")).out)
+    assert (stats["steps"], stats["stored"]["steps"]) == (0, 0)
+
+
+def test_tables_for_people(cli: Cli, board: Running, data: Path) -> None:
+    port = ("--port", board.url)
+    done(cli("device", "learn", *port, "--data", data))
+    info = done(cli("device", "info", *port)).out
+    assert "150 and 4 int8 values" in info
+    assert "rate 0.016, threshold 0, generator at" in info
+    stats = done(cli("device", "stats", *port)).out
+    assert "stopped at a limit" in stats
+    assert "in RAM" in stats
+    score = done(cli("device", "evaluate", *port, "--data", data, "--hold-out")).out
+    assert re.fullmatch(
+        r"accuracy \d+\.\d %: \d+ of 20 samples; 20 of them are held out on the device now", score.strip()
+    )
+    for raw in ("_", "frozenset", "{"):
+        assert raw not in info + stats + score
 
 
 def test_what_stands_in_the_way_is_said_in_one_line(
@@ -196,6 +288,8 @@ def _stands_in_the_way(cli: Cli, board: Running, other: Path, tmp_path: Path) ->
     assert "nothing has been saved" in one_line(cli("device", "load", *port))
     closed = f"socket://127.0.0.1:{free_port()}"
     assert "cannot be opened" in one_line(cli("device", "info", "--port", closed))
+    assert "write socket://localhost:5555" in one_line(cli("device", "info", "--port", "localhost:5555"))
+    assert "write socket://127.0.0.1:5555" in one_line(cli("device", "info", "--port", "127.0.0.1:5555"))
     assert "write socket://HOST:PORT" in one_line(cli("device", "info", "--port", "socket://nowhere"))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -219,6 +313,17 @@ def test_a_serial_port_that_is_missing_or_busy_is_said_in_one_line(cli: Cli) -> 
         os.close(here)
         os.close(there)
     assert "is busy: another program uses it" in text
+
+
+def test_a_port_number_that_is_none_is_said_in_one_line(model: Path, tmp_path: Path) -> None:
+    program = build(device_program(find_board("host"), model, ALL_PARTS))
+    for wrong in ("socket://5555", "0", "65536", "-1", "", "55x"):
+        ran = subprocess.run(
+            [program], env=os.environ | {"SDFA_LISTEN": wrong}, cwd=tmp_path, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 1
+        assert ran.stderr == f"SDFA_LISTEN={wrong}: give the number of a TCP port, 1 to 65535\n"
 
 
 def test_each_command_has_an_example_and_json() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.quantize import SUPPORTED_OPS
+from sdfa.lower import SUPPORTED_OPS
 from tests.clikit import EXPORT, IMAGE, MODEL, Cli, done
 from tests.tflite_writer import Net, OpDef, TensorDef, write_model
 

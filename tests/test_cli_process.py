@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import typer
 
-import sdfa.check
+import sdfa.device.check
 from sdfa import cli
 from tests.clikit import IMAGE, LEARN, Cli, one_line, tree
 
@@ -98,7 +98,7 @@ def test_running_out_of_memory_is_one_line(work: Path, pytools: Cli, monkeypatch
     def greedy(*_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(sdfa.check, "check", greedy)
+    monkeypatch.setattr(sdfa.device.check, "check", greedy)
     assert "out of memory: give fewer samples" in one_line(pytools("check", IMAGE))
 
 

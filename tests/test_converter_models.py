@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.device import Device
-from sdfa.export import Export, Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.load import load_tflite
+from sdfa.device.device import Device
+from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.targets import Host, find_target
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer
 
 DATA = Path(__file__).with_name("data")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
 from tests.cprogram import output, sanitized
 from tests.imagekit import resealed
 from tests.samples import bare, cnn_image, dense_image, learned, live_image, packed_image

@@ -17,7 +17,9 @@ def test_counts_without_a_board(pytools: Cli, tmp_path: Path, monkeypatch: pytes
     assert "measured" not in result
     words = {rule: row["words"] for rule, row in result["counted"]["784-400-10"].items()}
     assert words == {"bp": 8400, "dense": 8400, "live k=2": 12430, "sparse k=2": 2400, "sparse k=1": 1400, "last": 0}
-    assert "383 times fewer words" in " ".join(out.split())
+    said = " ".join(out.split())
+    assert "383 times fewer words" in said
+    assert "784-400-10: 12,430 words at most, back-propagation 8,400, frozen tables (k = 2) 2,400" in said
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.json", "results.md", "words.png"}
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.bundle import firmware_dir
-from sdfa.csource import c_name
+from sdfa.bundle import firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph, write_files
-from sdfa.load import load_tflite
-from sdfa.packing import repack
+from sdfa.exporter.export import Export, Options, export_graph, write_files
+from sdfa.image.csource import c_name
+from sdfa.image.packing import repack
 from sdfa.targets.build import host_compiler
 from sdfa.targets.families import CORTEX_M
+from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import cnn, dense_net
 
 MODELS = {
@@ -100,7 +100,7 @@ def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
     export = _export(name)
     write_files(export, tmp_path / "out")
     library = tmp_path / "model.so"
-    sources = [tmp_path / "out" / f"{name}.c", *sorted((firmware_dir() / "src").glob("*.c"))]
+    sources = [tmp_path / "out" / f"{name}.c", *runtime_sources()]
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,--no-undefined"]
     includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
     subprocess.run([*host_compiler(), *flags, *includes, "-o", library, *sources], check=True)

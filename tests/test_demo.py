@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
-from sdfa.plots import learning_curves
+from sdfa.image.reader import read_image
+from sdfa.show.plots import learning_curves
+from sdfa.start.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 
 NAMES = ["none", *(rule.name for rule in RULES)]
 

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.adapt import quantize_values
-from sdfa.dense_model import (
+from sdfa.device.adapt import quantize_values
+from sdfa.errors import SdfaError
+from sdfa.exporter.export import Options, export_graph
+from sdfa.learning.feedback import products
+from sdfa.tflite.dense_model import (
     DenseNet,
     Scaling,
     he_net,
@@ -20,11 +23,8 @@ from sdfa.dense_model import (
     real_inputs,
     with_aligned_start,
 )
-from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.feedback import products
-from sdfa.graph import Graph
-from sdfa.load import load_tflite
+from sdfa.tflite.graph import Graph
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.infer import run
 from tests.oracles import lite_rows, micro_rows
 

@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 from docs.tools import c_reference, cli_reference, pictures
 
-from sdfa.bundle import firmware_dir, model_dir
+from sdfa.bundle import firmware_dir, model_dir, runtime_sources
 from sdfa.targets.build import host_compiler
 from tests.clikit import Cli, done
 
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = {"results.md"}
 """Pages without blocks, made by commands."""
-PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if "results/" not in str(path))
+PAGES = sorted(
+    str(page) for page in (path.relative_to(DOCS) for path in DOCS.rglob("*.md")) if page.parts[0] != "results"
+)
 BY_CI = ("pip install ", "pytools demo")
 """Lines of shell that .ci/run does by itself, and that take long."""
 NOT_RUN = {"needs a board"}
@@ -81,7 +83,7 @@ class Page:
     def _c(self, code: str) -> None:
         Path("main.c").write_text(code, encoding="utf-8")
         (exported,) = Path().glob("*/*.c")
-        sources: list[str | Path] = ["main.c", exported, *sorted((firmware_dir() / "src").glob("*.c"))]
+        sources: list[str | Path] = ["main.c", exported, *runtime_sources()]
         flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{firmware_dir() / 'src'}"]
         subprocess.run([*host_compiler(), *flags, f"-I{exported.parent}", *sources, "-o", "program"], check=True)
         self.printed = subprocess.run(["./program"], check=True, capture_output=True, text=True).stdout

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sdfa import doctor
-from sdfa.doctor import TASKS, World, diagnose, refuse_missing
 from sdfa.errors import SdfaError
+from sdfa.start import doctor
+from sdfa.start.doctor import TASKS, World, diagnose, refuse_missing
 from tests.clikit import Cli, done, one_line
 
 BASE = {"numpy": "1.26.4", "typer": "0.29.2", "rich": "15.0.0"}

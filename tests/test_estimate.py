@@ -9,10 +9,10 @@ import pytest
 
 from sdfa.bundle import bench_file, model_dir
 from sdfa.errors import SdfaError
-from sdfa.estimate import CORES, estimate_report, estimates
-from sdfa.export import Options, export_graph
-from sdfa.load import read_model
-from sdfa.settings import parse_budget
+from sdfa.exporter.estimate import CORES, estimate_report, estimates
+from sdfa.exporter.export import Options, export_graph
+from sdfa.exporter.settings import parse_budget
+from sdfa.tflite.load import read_model
 
 OFF = 0.4
 """How far an estimate of a whole network may be off."""

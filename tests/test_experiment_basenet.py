@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.dense_model import DenseNet, he_net
 from sdfa.experiment.basenet import Adam, Training, accuracy, gradients, parameters, softmax, train
+from sdfa.tflite.dense_model import DenseNet, he_net
 
 Array = npt.NDArray[Any]
 

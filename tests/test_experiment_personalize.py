@@ -101,6 +101,13 @@ def test_a_gate_is_a_rule_of_its_own(digits: tuple[Path, dict[str, Any]], tmp_pa
     assert rows["last, gate"]["refused"] == rows["last, gate, then all"]["refused"] == 0
     assert rows["last, gate"]["after"] > rows["none"]["after"]
     assert "10 samples can promise" in page
+    gate = result["k"]["5"]["gates"]["last, gate"]
+    assert gate["losses"] == []
+    assert rows["last, gate"]["after"] >= gate["stricter"]["1"]["after"] >= gate["stricter"]["2"]["after"]
+    assert (
+        "*last, gate*: of 1 runs none end below their start. A gate that wants 1 / 2 more right than before would"
+        in page
+    )
     assert "| last, gate | " in page
 
 

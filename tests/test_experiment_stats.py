@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sdfa.experiment.stats import by_person, interval, paired, t95
+from sdfa.experiment.stats import by_person, interval, paired, sign_test, t95
 
 
 def test_an_interval_by_hand() -> None:
@@ -47,3 +47,10 @@ def test_quantiles_are_those_of_the_tables(freedom: int, value: float) -> None:
 
 def test_means_over_seeds() -> None:
     assert by_person({("b", 1): 1.0, ("a", 1): 0.0, ("a", 2): 1.0}) == {"a": 0.5, "b": 1.0}
+
+
+def test_the_sign_test_by_hand() -> None:
+    """Of six alike the outermost two of 64 cases; one more on the one side: 2 * (1 + 7) / 128."""
+    assert sign_test(0, 6) == sign_test(6, 0) == 2 / 64
+    assert sign_test(1, 6) == 2 * 8 / 128
+    assert sign_test(0, 0) == sign_test(1, 0) == sign_test(3, 3) == 1

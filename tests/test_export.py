@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdfa.device import Device, Set
+from sdfa.device.device import Device, Set
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_file, export_graph, write_files
-from sdfa.image_reader import sections_of
-from sdfa.load import load_tflite
-from sdfa.settings import ModelSettings
+from sdfa.exporter.export import Export, Options, export_file, export_graph, write_files
+from sdfa.exporter.settings import ModelSettings
+from sdfa.image.reader import sections_of
 from sdfa.targets import Host
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
 from tests.tflite_writer import cnn, dense_net

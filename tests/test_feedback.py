@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sdfa.errors import SdfaError
-from sdfa.feedback import (
+from sdfa.learning.feedback import (
     aligned_table,
     bp_sigma,
     jacobians,
@@ -21,7 +21,7 @@ from sdfa.feedback import (
     random_table,
     ranked_table,
 )
-from sdfa.graph import FloatArray
+from sdfa.tflite.graph import FloatArray
 
 RNG = np.random.default_rng(0)
 

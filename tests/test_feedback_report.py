@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sdfa.adapt import learned_image
 from sdfa.data import Samples
+from sdfa.device.adapt import learned_image
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.feedback_report import feedback_report, show_feedback
-from sdfa.image_reader import Image, read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import Image, read_image
+from sdfa.show.feedback import feedback_report, show_feedback
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
 from tests.tflite_writer import dense_net
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.export import Export, Options, export_graph
-from sdfa.load import load_tflite
+from sdfa.bundle import runtime_sources
+from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.targets.codes import link_requests
+from sdfa.tflite.load import load_tflite
 from tests.cprogram import SRC, tool
 from tests.tflite_writer import dense_net
 
-SOURCES = sorted(SRC.glob("*.c"))
+SOURCES = runtime_sources()
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 M0 = ("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb")
 RISCV = ("riscv64-unknown-elf-gcc", "-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs")
@@ -57,7 +58,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
         folder = tmp_path_factory.mktemp("objects")
         for source in SOURCES:
             made = folder / f"{source.stem}.o"
-            _run([*COMPILERS[name], "-std=c99", *flags, "-c", source, "-o", made])
+            _run([*COMPILERS[name], "-std=c99", *flags, f"-I{SRC}", "-c", source, "-o", made])
         return folder
 
     return compiled
@@ -67,7 +68,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
 @pytest.mark.parametrize("name", COMPILERS)
 def test_it_compiles_without_a_warning(name: str, level: str) -> None:
     for source in SOURCES:
-        assert _run([*COMPILERS[name], *STRICT, level, "-c", source, "-o", "/dev/null"]) == ""
+        assert _run([*COMPILERS[name], *STRICT, level, f"-I{SRC}", "-c", source, "-o", "/dev/null"]) == ""
 
 
 @pytest.mark.parametrize("standard", ["c++11", "c++20"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdfa.flatbuffer import Malformed, Table, root
+from sdfa.tflite.flatbuffer import Malformed, Table, root
 
 ID = b"TEST"
 

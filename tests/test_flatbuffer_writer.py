@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdfa.flatbuffer import root
-from sdfa.flatbuffer_writer import Node, Number, Numbers, Table, write_flatbuffer
+from sdfa.tflite.flatbuffer import root
+from sdfa.tflite.flatbuffer_writer import Node, Number, Numbers, Table, write_flatbuffer
 
 IDENTIFIER = b"TEST"
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sdfa.check import compare_float
-from sdfa.demo import EPOCHS
-from sdfa.reference import FloatArray, FloatTail, features
+from sdfa.device.check import compare_float
+from sdfa.start.demo import EPOCHS
+from sdfa.twin.reference import FloatArray, FloatTail, features
 from tests.learnkit import Learned, Task, digits_task, learn_on_host, percent, weight_change
 
 RULE = "aligned k=2"

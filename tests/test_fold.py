@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.fold import fold_shapes
-from sdfa.graph import Graph
-from sdfa.load import load_tflite, read_model
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.graph import Graph
+from sdfa.tflite.load import load_tflite, read_model
 from tests.tflite_format import OpDef, TensorDef, write_model
 from tests.tflite_writer import cnn
 

@@ -1,4 +1,4 @@
-"""The records of sdfa_format.h and of records.py are the same, field by field, for each compiler.
+"""The records of sdfa_format.h and of image/records.py are the same, field by field, for each compiler.
 
 A probe made from the Python side is compiled, not run: it fills a section of an object file with numbers.
 """
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa import records
+from sdfa.bundle import runtime_sources
+from sdfa.image import records
 from sdfa.targets.codes import read_list
 from tests.cprogram import SRC, tool
 
@@ -142,7 +143,7 @@ def test_flags_have_the_same_values(tmp_path: Path) -> None:
 
 def test_each_kind_of_operation_has_a_kernel_of_its_record_s_length() -> None:
     """The name of the record that each kernel was made for, as in C."""
-    sources = "".join(path.read_text(encoding="utf-8") for path in sorted(SRC.glob("sdfa_*.c")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in runtime_sources())
     kernels = re.findall(r"const struct sdfa_kernel sdfa_kernel_\w+ = \{SDFA_(\w+), sizeof\(struct (\w+)\)", sources)
     lengths = {_struct(name): dtype.itemsize for name, dtype in DTYPES.items()}
     assert {name.lower(): lengths[struct] for name, struct in kernels} == {

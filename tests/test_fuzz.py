@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sdfa.image_reader import read_image
-from sdfa.records import FEEDBACKS, KINDS, LAYER_PACKED, LOSSES
+from sdfa.image.reader import read_image
+from sdfa.image.records import FEEDBACKS, KINDS, LAYER_PACKED, LOSSES
 from tests.cprogram import C_DIR, sanitized
 from tests.samples import seeds
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdfa.care import Care, Cared, CareStage, CareState
-from sdfa.device import Classify, Device, Learn, Set, Stage
-from sdfa.image import rate_q24
+from sdfa.device.care import Care, Cared, CareStage, CareState
+from sdfa.device.device import Classify, Device, Learn, Set, Stage
+from sdfa.image.writer import rate_q24
 from sdfa.targets import find_target
 from tests.learnkit import digits_task, percent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdfa.adapt import hold_out
 from sdfa.bundle import firmware_dir
 from sdfa.data import Samples
+from sdfa.device.adapt import hold_out
 from sdfa.errors import SdfaError
-from sdfa.holdout import binomial, half_width, kept, table
+from sdfa.experiment.holdout import binomial, half_width, kept, table
 
 
 def test_the_specification_has_this_table() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdfa.errors import SdfaError
-from sdfa.image_checks import size
-from sdfa.image_reader import model_id, read_image, sections_of
-from sdfa.records import DENSE, HEADER, LAYER, LEARNED, LEARNING, POOL, SECTION, SOFTMAX, TENSOR
-from sdfa.reference import FloatTail
+from sdfa.image.checks import size
+from sdfa.image.reader import model_id, read_image, sections_of
+from sdfa.image.records import DENSE, HEADER, LAYER, LEARNED, LEARNING, POOL, SECTION, SOFTMAX, TENSOR
 from sdfa.twin.learn import Twin
+from sdfa.twin.reference import FloatTail
 from tests.imagekit import Data, Recipe, inputs, op_image, resealed, tail_image, with_learned
 
 RECIPE = Recipe((6, 4, 3), k=2)

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.adapt import quantize_input
 from sdfa.bundle import model_dir
 from sdfa.data import load_digits
-from sdfa.device import Device
-from sdfa.export import Export, Options, export_file, export_graph
-from sdfa.graph import Int8Array
-from sdfa.load import load_tflite, read_model
-from sdfa.settings import load_settings
+from sdfa.device.adapt import quantize_input
+from sdfa.device.device import Device
+from sdfa.exporter.export import Export, Options, export_file, export_graph
+from sdfa.exporter.settings import load_settings
 from sdfa.targets import Host, find_target
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite, read_model
 from sdfa.twin import infer
 from tests.oneop import random_input, random_oneop
 from tests.oracles import oracle_rows

@@ -14,12 +14,12 @@ from sdfa.data import load_digits
 from sdfa.errors import SdfaError
 from sdfa.experiment.scratch import Plan, Rule, learn_in_float, learn_on_runtime
 from sdfa.experiment.task import load_task
-from sdfa.export import Options
-from sdfa.image_reader import read_image
-from sdfa.init import Calibration, default_rate, init_net
-from sdfa.load import load_tflite
-from sdfa.reference import FloatTail
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import Calibration, default_rate, init_net
+from sdfa.image.reader import read_image
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.layers import decode
+from sdfa.twin.reference import FloatTail
 from tests.clikit import Cli, done, one_line
 
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sdfa.adapt import Settings, adapt
 from sdfa.bundle import model_dir
 from sdfa.data import Samples
+from sdfa.device.adapt import Settings, adapt
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph
-from sdfa.image_diff import compare_images, layer_values, show_difference
-from sdfa.image_reader import read_image
-from sdfa.inspect import describe, describe_image, picture, show
-from sdfa.load import load_tflite, read_model
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.image.reader import read_image
+from sdfa.show.diff import compare_images, layer_values, show_difference
+from sdfa.show.inspect import describe, describe_image, picture, show
 from sdfa.targets import Host
+from sdfa.tflite.load import load_tflite, read_model
 from tests.tflite_writer import Net, OpDef, cnn, dense_net
 
 DIGITS = model_dir("digits") / "model.tflite"

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 import sdfa
-from sdfa.adapt import quantize_input
 from sdfa.data import change_sensor, load_digits
-from sdfa.device import Device
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
+from sdfa.device.adapt import quantize_input
+from sdfa.device.device import Device
+from sdfa.exporter.export import Options, export_graph
 from sdfa.keras import model as keras_model
 from sdfa.keras.error_report import short_name
 from sdfa.keras.tensorflow import tensorflow
-from sdfa.load import load_tflite, read_model
-from sdfa.quantize import quantize
+from sdfa.lower import lower
 from sdfa.targets import Host
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite, read_model
 from sdfa.twin import infer
 from tests.keras_models import ARCHITECTURES
 from tests.oracles import lite_rows, micro_rows
@@ -80,7 +80,7 @@ def test_every_byte_of_an_architecture_is_that_of_tensorflow_lite_micro(made: Pa
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_error_report_covers_every_operation(made: Path, name: str) -> None:
     report = _read(made, name)
-    qgraph = quantize(load_tflite((made / f"{name}.tflite").read_bytes(), name))
+    qgraph = lower(load_tflite((made / f"{name}.tflite").read_bytes(), name))
     rows = report["errors"]["layers"]
     assert [row["place"] for row in rows] == sorted({op.place for op in qgraph.ops})
     weighted = {op.place for op in qgraph.ops if op.channels is not None}

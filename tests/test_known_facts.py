@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sdfa.data import load_digits
-from sdfa.demo import EPOCHS
-from sdfa.reference import FloatArray, FloatLayer, FloatTail
+from sdfa.start.demo import EPOCHS
 from sdfa.twin.learn import Twin
+from sdfa.twin.reference import FloatArray, FloatLayer, FloatTail
 from sdfa.twin.update import Rounding
 from tests.learnkit import digits_task, learn_on_host, percent
 

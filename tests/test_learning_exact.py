@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.adapt import learned_image
-from sdfa.check import check, teach
-from sdfa.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage
+from sdfa.device.adapt import learned_image
+from sdfa.device.check import check, teach
+from sdfa.device.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image import rate_q24
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import read_image
+from sdfa.image.writer import rate_q24
 from sdfa.targets import Host, Target, find_target
 from sdfa.targets.machines import MACHINES
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
 from tests.tflite_writer import cnn, dense_net
 
@@ -141,7 +141,7 @@ class Replay:
 
 
 def assert_same_session(target: Target, data: bytes, stages: Sequence[Stage]) -> Session:
-    """Every answer of the target is the twin's, without the help of sdfa.check."""
+    """Every answer of the target is the twin's, without the help of sdfa.device.check."""
     session = Device(target, data).session(stages)
     replay = Replay(Twin(read_image(data)), [], [], [])
     replay.twin.stats.steps = 0  # a learned image brings its count along, a device counts from its opening on

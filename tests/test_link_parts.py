@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.care import VERDICTS
+from sdfa.device.care import VERDICTS
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
 from sdfa.link.client import Link, LinkError
 from sdfa.link.gate import hold_out, judge, roll_back
-from sdfa.link.push import pull, push, slots
+from sdfa.link.push import drop, pull, push, slots
 from sdfa.link.remote import Remote
 from sdfa.link.trace import Trace, pull_trace, read_trace, replay, start_trace, trace_bytes
 from sdfa.targets.codes import link_requests
@@ -154,6 +154,24 @@ def test_a_pushed_image_runs_and_learns(line: Open) -> None:
         assert (device.tail(), slots(device).running) == (read_image(learned(IMAGE)).learned_tail, 2)
 
 
+def test_a_pushed_image_can_be_dropped(line: Open) -> None:
+    own = read_image(IMAGE).model_id.hex()
+    with line(damage=0.01, seed=6) as wire:
+        device = _remote(wire)
+        drop(device)  # nothing was pushed: nothing is written
+        assert slots(device).sequence == (0, 0)
+        push(device, OTHER)
+        assert device.info.model_id != own
+        _teach(device, *_samples(3))
+        drop(device)
+        assert (device.info.model_id, device.steps) == (own, 0)
+        assert (slots(device).running, slots(device).sequence) == (0, (1, 2))
+        assert slots(device).len == (len(OTHER), 0)
+        _teach(device, *_samples(3))
+        push(device, OTHER)
+        assert (device.info.model_id != own, slots(device).sequence) == (True, (3, 2))
+
+
 def test_what_is_not_to_be_run_is_refused_and_the_old_image_learns_on(line: Open) -> None:
     with line() as wire:
         device = _remote(wire)
@@ -233,11 +251,11 @@ def test_a_trace_begins_anew_where_the_weights_were_changed(line: Open) -> None:
             replay(trace, read_image(IMAGE))
         device.reset()
         _teach(device, x[40:], y[40:])
-        _check_replay(device, 30, 20)
+        _check_replay(device, 0, 20)
         parent = pull(device)
         start_trace(device)
         _teach(device, x, y)
-        _check_replay(device, 50, 60, parent)
+        _check_replay(device, 20, 60, parent)
         with pytest.raises(SdfaError, match="the trace is of the model"):
             replay(pull_trace(device), read_image(OTHER))
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
+from sdfa.image.records import STATE_LEN
 from sdfa.link.client import REPLY, REQUEST, Link, LinkError
 from sdfa.link.frame import Receiver, encode
 from sdfa.link.remote import TAIL, Remote
-from sdfa.records import STATE_LEN
 from sdfa.targets.codes import error_value
 from sdfa.twin.learn import Twin
 from tests.linkkit import Line
@@ -119,11 +119,16 @@ def test_saving_loading_forgetting(line: Open) -> None:
         device.save()
         device.reset()
         assert device.tail() == factory != learned
+        assert (device.steps, device.state().stats.steps, device.stored().steps) == (0, 0, 1)
+        device.run(_samples(1, device.info.input_len, 2)[0][0])
+        device.learn(1)  # steps of the host and of the device agree
         device.load()
         assert device.tail() == learned
         assert (device.stored().sequence, device.stored().steps, device.steps) == (1, 1, 1)
         device.forget()
         assert device.tail() == factory
+        assert (device.stored().sequence, device.stored().steps, device.steps) == (2, 0, 0)
+        assert device.stored().foreign == 0
         wire.restart()
         device = _remote(wire, 2)
         assert device.tail() == factory
@@ -138,6 +143,9 @@ def test_settings_are_all_taken_or_none(line: Open) -> None:
         device.set(12345 << 4, 77, 99)
         before = device.state()
         assert (before.rate_q24, before.tau_q15, before.random) == (12345 << 4, 77, 99)
+        device.set(12345 << 4, 77, 99, steps=600)
+        assert device.state().stats.steps == device.steps == 600
+        device.set(12345 << 4, 77, 99, steps=0)
         for rate, tau, text in ((0, 5, "learning rate"), (99999, 40000, "threshold")):
             with pytest.raises(LinkError, match=text):
                 device.set(rate, tau, 1)
@@ -187,9 +195,40 @@ def test_an_unknown_request_is_refused(line: Open) -> None:
 
 def test_frames_that_are_no_requests_are_passed_over(line: Open) -> None:
     with line() as wire:
-        for body in (b"x", struct.pack("<BBH", REPLY, 1, 7), struct.pack("<BBH", REQUEST + 16, 1, 7)):
+        for body in (b"x", struct.pack("<BBH", REPLY, 1, 7), struct.pack("<BBH", REPLY + 16, 1, 7), bytes([16, 1, 7])):
             wire.write(encode(body))
         assert wire.read(0) == b""
+
+
+def test_a_request_of_another_version_is_told_the_devices(line: Open) -> None:
+    with line() as wire:
+        device = _remote(wire)
+        for first in (0, REQUEST + 16, 0xF0):
+            wire.write(encode(struct.pack("<BBH", first, 5, 7) + b"what that version says"))
+            (body,) = Receiver().take(wire.read(0))
+            assert body == struct.pack("<BBHh", REPLY, 5, 7, error_value("LINK"))
+        device.stats()  # the session goes on
+
+
+def test_a_device_of_another_version_is_named_by_its_reply() -> None:
+    class Other(_Silent):
+        def read(self, timeout_s: float) -> bytes:
+            return encode(struct.pack("<BBHh", REPLY + 16, 1, 2, error_value("LINK")))
+
+    with pytest.raises(SdfaError, match=r"speaks version 2 of the link, this program version 1: flash firmware"):
+        Remote(Link(Other(), number=1), 1)
+
+
+def test_a_device_that_sends_something_else_is_told() -> None:
+    class Noise(_Silent):
+        left = 5
+
+        def read(self, timeout_s: float) -> bytes:
+            self.left -= 1
+            return b"hello\0" if self.left >= 0 else b""
+
+    with pytest.raises(SdfaError, match=r"it sends, but 5 frames came damaged: does the speed agree"):
+        Remote(Link(Noise(), number=1), 1)
 
 
 def test_a_device_without_a_store_says_so(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdfa.errors import SdfaError
-from sdfa.fold import fold_shapes
-from sdfa.graph import Graph
-from sdfa.load import load_tflite, read_model
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.graph import Graph
+from sdfa.tflite.load import load_tflite, read_model
 from tests.tflite_format import OpDef, TensorDef, write_model
 from tests.tflite_writer import Net, cnn, dense_net
 

@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.costs import Cost, raw_costs
-from sdfa.csource import CSource, write_csource
-from sdfa.device import Device, Learn, LearnTarget, Measure, Profile, Run, Session, Set, Stage
+from sdfa.device.costs import Cost, raw_costs
+from sdfa.device.device import Device, Learn, LearnTarget, Measure, Profile, Run, Session, Set, Stage
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.csource import CSource, write_csource
+from sdfa.image.reader import read_image
 from sdfa.targets import Qemu, Request, find_target
 from sdfa.targets.build import build, compiler_version, host_compiler
 from sdfa.targets.codes import request_code, status_text
@@ -23,6 +21,8 @@ from sdfa.targets.families import CORTEX_M
 from sdfa.targets.machines import MACHINES, Machine
 from sdfa.targets.process import run_batch
 from sdfa.targets.size import code_len
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import cnn
 from tests.tiny_image import CLASS_N, INPUT_N, tiny_image
 
@@ -41,7 +41,9 @@ def _run_board(name: str, body: str, tmp_path: Path) -> None:
     source = tmp_path / "custom.c"
     source.write_text(f'#include "app.h"\n{body}\n')
     recipe = Qemu(machine).recipe()
-    program = build(dataclasses.replace(recipe, name="custom", sources=(source, *machine.family.port_sources())))
+    program = build(
+        dataclasses.replace(recipe, name="custom", library=(), sources=(source, *machine.family.port_sources()))
+    )
     run_batch("board", Qemu(machine, counting=True).command(program), bytes(4), [], 60)
 
 

@@ -12,17 +12,17 @@ from rich.console import Console
 
 from sdfa.bundle import model_dir
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph
-from sdfa.image import pack_image
-from sdfa.image_reader import Image, read_image, sections_of
-from sdfa.inspect import describe, picture
-from sdfa.load import read_model
-from sdfa.memory_map import MemoryMap, as_data, from_data, memory_map, overlaps, shades
-from sdfa.memory_picture import draw_png
-from sdfa.memory_text import ROWS, WIDTH, draw
-from sdfa.packing import repack
-from sdfa.plan import Block
-from sdfa.records import TENSOR
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.image.packing import repack
+from sdfa.image.reader import Image, read_image, sections_of
+from sdfa.image.records import TENSOR
+from sdfa.image.writer import pack_image
+from sdfa.lower.plan import Block
+from sdfa.show.inspect import describe, picture
+from sdfa.show.memory_map import MemoryMap, as_data, from_data, memory_map, overlaps, shades
+from sdfa.show.memory_picture import draw_png
+from sdfa.show.memory_text import ROWS, WIDTH, draw
+from sdfa.tflite.load import read_model
 from tests.clikit import done, one_line, runner
 from tests.imagekit import Recipe, tail_of
 from tests.samples import cnn_image, seeds

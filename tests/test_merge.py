@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.adapt import Settings, adapt, quantize_input
 from sdfa.bundle import model_dir
-from sdfa.check import made_up_samples
 from sdfa.data import Samples
-from sdfa.demo import RULES, changed_digits, export_digits
-from sdfa.device import Device
+from sdfa.device.adapt import Settings, adapt, quantize_input
+from sdfa.device.check import made_up_samples
+from sdfa.device.device import Device
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
-from sdfa.merge import merge
-from sdfa.settings import load_settings
+from sdfa.exporter.export import Options, export_graph
+from sdfa.exporter.merge import merge
+from sdfa.exporter.settings import load_settings
+from sdfa.image.reader import read_image
+from sdfa.start.demo import RULES, changed_digits, export_digits
 from sdfa.targets import Host
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from tests.clikit import Cli, done, one_line, tree
 from tests.oracles import lite_rows, micro_rows
 from tests.samples import with_meta

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.dense_model import DenseNet, he_net
+from sdfa.bundle import runtime_sources
 from sdfa.experiment.movement import step_cost
-from sdfa.export import Options
-from sdfa.init import init_net
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import init_net
 from sdfa.targets.build import Program, build
+from sdfa.tflite.dense_model import DenseNet, he_net
 from tests.cprogram import C_DIR, SRC, output, tool
 
 
@@ -96,7 +97,8 @@ def _accesses(folder: Path, feedback: str, k: int | None) -> list[dict[str, int]
     program = Program(
         name="accesses",
         compiler=(tool("clang"),),
-        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c", *sorted(SRC.glob("*.c"))),
+        library=runtime_sources(),
+        sources=(C_DIR / "accesses.c", C_DIR / "api_net.c"),
         include_dirs=(SRC, C_DIR),
         flags=("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-fno-sanitize-link-runtime"),
     )

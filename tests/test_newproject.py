@@ -14,16 +14,18 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.export import Options
-from sdfa.newproject import (
+from sdfa.exporter.export import Options
+from sdfa.start.newproject import (
     DEVICE_LEN,
     HELD_LEN,
     PROGRAM_LEN,
     PROJECT_BOARDS,
+    TRACE_LEN,
     find_project_board,
     new_project,
     write_project,
 )
+from sdfa.start.projectfiles import PINS
 from tests.clikit import MODEL, Cli, done
 from tests.cprogram import output, tool
 from tests.firmware_sizes import sizes
@@ -40,13 +42,38 @@ def test_every_board_has_all_files(name: str) -> None:
     assert b"$" not in project.files[PurePosixPath(f"src/main.{ending}")] + project.files[PurePosixPath("README.md")]
 
 
-def test_the_program_is_strict_c(tmp_path: Path) -> None:
-    for learns in (0, 3):
-        folder = tmp_path / str(learns)
-        write_project(new_project(MODEL, find_project_board("native"), None, Options(train_last=learns)).files, folder)
-        includes = [f"-I{folder / name}" for name in ("src/board", "src/model", "lib/sdfa/src")]
-        strict = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only")
-        output(tool("gcc"), *strict, *includes, folder / "src" / "main.c")
+@pytest.mark.parametrize(
+    ("board", "learns", "parts"),
+    [
+        ("native", 3, ("slots", "gate", "trace")),
+        ("native", 0, ("slots",)),
+        ("bluepill_f103c8", 3, ("gate", "trace")),
+        ("pico", 3, ("gate", "trace")),
+    ],
+)
+def test_the_program_is_strict(board: str, learns: int, parts: tuple[str, ...], tmp_path: Path) -> None:
+    project = new_project(MODEL, find_project_board(board), None, Options(train_last=learns))
+    assert project.parts == parts
+    write_project(project.files, tmp_path)
+    includes = [f"-I{tmp_path / name}" for name in ("src/board", "src/model", "lib/sdfa/src")]
+    strict = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only")
+    if board == "pico":
+        output(tool("g++"), *strict, *includes, f"-I{ROOT / 'tests' / 'c' / 'arduino'}", tmp_path / "src" / "main.cpp")
+    else:
+        output(tool("gcc"), "-std=c99", *strict, *includes, tmp_path / "src" / "main.c")
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert ("(`device push`" in readme.split("Left out")[0]) == ("slots" in parts)
+    assert ("PA9 (out) and PA10 (in)" in readme) == (board == "bluepill_f103c8")
+    assert "$" not in readme
+
+
+def test_pins_are_those_of_the_port() -> None:
+    for name, text in PINS.items():
+        family = "stm32f1" if name.startswith("bluepill") else "stm32f4"
+        head = " ".join((ROOT / "boards" / family / "family.h").read_text(encoding="utf-8").split())
+        said = re.search(r"The serial port is (USART\d on PA\d+ \(out\) and PA\d+)", head)
+        assert said
+        assert text.startswith(said[1])
 
 
 def test_json_tells_what_was_made(pytools: Cli, tmp_path: Path) -> None:
@@ -54,6 +81,7 @@ def test_json_tells_what_was_made(pytools: Cli, tmp_path: Path) -> None:
     said = json.loads(done(pytools("new", where, "--model", MODEL, "--board", "pico", "--json", "-")).out)
     assert said["board"] == "pico"
     assert said["gate"]
+    assert said["parts"] == ["gate", "trace"]
     assert sorted(said["files"]) == sorted(str(p.relative_to(where)) for p in where.rglob("*") if p.is_file())
 
 
@@ -73,7 +101,7 @@ def test_refused(args: tuple[str, ...], why: str, refused: Callable[..., str]) -
 def test_a_model_that_does_not_fit_is_refused() -> None:
     board = replace(find_project_board("pico"), ram=8 * 1024)
     project = new_project(MODEL, board, None, Options())
-    assert not project.gate
+    assert project.parts == ("trace",)
     with pytest.raises(SdfaError, match=r"digits needs [\d,]+ bytes of RAM \(arena .*\), pico has 2,048: take"):
         new_project(MODEL, replace(board, ram=2048), None, Options())
     with pytest.raises(SdfaError, match=r"bytes of flash \(image [\d,]+, program [\d,]+\), pico has 20,480"):
@@ -96,7 +124,7 @@ def test_estimates_hold_what_the_linker_needs(core: Path, tmp_path: Path) -> Non
     parts = project.export.report["ram"]
     stack_len = board.memory(stack=True)[1] - board.memory()[1]
     assert PROGRAM_LEN * 3 // 4 < flash - len(project.export.data) <= PROGRAM_LEN
-    learning = HELD_LEN + 2 * parts["tail"]
+    learning = HELD_LEN + 2 * parts["tail"] + TRACE_LEN
     assert DEVICE_LEN // 2 < ram - stack_len - parts["arena"] - learning - parts["state"] <= DEVICE_LEN
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sdfa.load import load_tflite
-from sdfa.quantize import SUPPORTED_OPS
+from sdfa.lower import SUPPORTED_OPS
+from sdfa.tflite.load import load_tflite
 from tests.oneop import oracle_run, random_input, random_oneop
 from tests.test_inference_oracle import ONEOP_CHUNK, ONEOP_CHUNKS
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdfa.device import Device
+from sdfa.device.device import Device
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, export_graph
-from sdfa.load import load_tflite
-from sdfa.quantize import SUPPORTED_OPS, quantize
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.lower import SUPPORTED_OPS, lower
 from sdfa.targets import Host
+from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer
 from tests.oneop import oracle_run, random_input
 from tests.oneop_draft import Draft, Int8Array, pick
@@ -100,7 +100,7 @@ def padded_conv(pads: tuple[tuple[int, int], tuple[int, int]], kernel: int) -> b
 
 def refused(draft: Draft) -> str:
     with pytest.raises(SdfaError) as caught:
-        quantize(load_tflite(draft.build(), "net"))
+        lower(load_tflite(draft.build(), "net"))
     return str(caught.value)
 
 

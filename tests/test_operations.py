@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.load import load_tflite
-from sdfa.operations import markdown
-from sdfa.quantize import RULES, SUPPORTED_OPS, quantize
-from sdfa.records import KIND_OF
+from sdfa.image.records import KIND_OF
+from sdfa.lower import RULES, SUPPORTED_OPS, lower
+from sdfa.lower.operations import markdown
+from sdfa.tflite.load import load_tflite
 from tests.oneop import random_oneop
 from tests.oneop_draft import Draft
 
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
 
 def test_the_page_is_fresh() -> None:
     found = PAGE.read_text(encoding="utf-8")
-    assert found == markdown(), "stale: python -m sdfa.operations > docs/operations.md"
+    assert found == markdown(), "stale: python -m sdfa.lower.operations > docs/operations.md"
     assert re.findall(r"^\| ([A-Z0-9_]+) \|", found, re.M) == list(SUPPORTED_OPS)
 
 
@@ -31,7 +31,7 @@ def test_operations_become_what_the_page_says() -> None:
     for seed in range(40_000, 40_500):
         graph = load_tflite(random_oneop(np.random.default_rng(seed))[0], "net")
         names = {op.place: op.kind for op in graph.ops}
-        for op in quantize(graph).ops:
+        for op in lower(graph).ops:
             made[names[op.place]].add(op.kind)
     assert made == {kind: set(rule.becomes) for kind, rule in RULES.items()}
     assert set().union(*made.values()) == set(KIND_OF)
@@ -52,4 +52,4 @@ def test_a_limit_is_refused_by_name(kind: str) -> None:
     }
     draft.emit(kind, (0,), type(out)("out", out.shape, scale=(2 * out.scale[0],), zero_point=out.zero_point), **options)
     with pytest.raises(SdfaError, match=kind):
-        quantize(load_tflite(draft.build(), "net"))
+        lower(load_tflite(draft.build(), "net"))

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.adapt import Settings, adapt, report
-from sdfa.check import check
 from sdfa.data import Samples
-from sdfa.differences import CLASSES_MAX, confusions, layer_differences, learned_where
-from sdfa.image_reader import read_image
-from sdfa.page.learning import check_page, learn_page
+from sdfa.device.adapt import Settings, adapt, report
+from sdfa.device.check import check
+from sdfa.device.differences import CLASSES_MAX, confusions, layer_differences, learned_where
+from sdfa.image.reader import read_image
+from sdfa.show.page.learning import check_page, learn_page
 from sdfa.targets import find_target
 from sdfa.twin.layers import decode
 from tests.browser import picture, render
@@ -139,7 +139,7 @@ def test_layer_differences_find_the_byte(work: Path) -> None:
 def test_many_classes_have_no_matrix(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = read_image((work / IMAGE).read_bytes())
     assert confusions(image, Y, Y, Y) is not None
-    monkeypatch.setattr("sdfa.differences.class_count", lambda _: CLASSES_MAX + 1)
+    monkeypatch.setattr("sdfa.device.differences.class_count", lambda _: CLASSES_MAX + 1)
     assert confusions(image, Y, Y, Y) is None
 
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdfa.device import Device
+from sdfa.device.device import Device
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.image import build_image, memory_blocks
-from sdfa.image_reader import Image, read_image
-from sdfa.load import load_tflite
-from sdfa.plan import Block, Plan, Use, align, live_minimum, missed, plan_memory, storage_blocks
-from sdfa.quantize import QGraph, quantize
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import Image, read_image
+from sdfa.image.writer import build_image, memory_blocks
+from sdfa.lower import QGraph, lower
+from sdfa.lower.plan import Block, Plan, Use, align, live_minimum, missed, plan_memory, storage_blocks
 from sdfa.targets import Host
+from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer
 from tests.oneop import oracle_run
 from tests.oneop_draft import Draft
@@ -231,7 +231,7 @@ def test_in_place_is_exact(again: bool) -> None:
 
 def test_a_wrong_overlay_is_noticed() -> None:
     """The output of an operation on an input that is read later: the twin refuses to read it."""
-    qgraph = quantize(load_tflite(pointwise_model(True), "net"))
+    qgraph = lower(load_tflite(pointwise_model(True), "net"))
     _, image, plan = planned(qgraph)
     x = np.zeros((1, int(np.prod(SHAPE))), np.int8)
     infer.run(image, None, x)
@@ -243,7 +243,7 @@ def test_a_wrong_overlay_is_noticed() -> None:
 
 def test_a_shifted_overlay_is_noticed() -> None:
     """Not exactly on the input, but on a part of it: C and twin differ."""
-    qgraph = quantize(load_tflite(pointwise_model(False), "net"))
+    qgraph = lower(load_tflite(pointwise_model(False), "net"))
     data, _, plan = planned(qgraph)
     assert plan.offsets["tensor 0"] == plan.offsets["tensor 2"]
     x = np.random.default_rng(0).integers(-128, 128, (5, int(np.prod(SHAPE)))).astype(np.int8)

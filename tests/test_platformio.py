@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
 from sdfa.link.stream import connected
-from sdfa.newproject import PROJECT_BOARDS
+from sdfa.start.newproject import PROJECT_BOARDS
 from sdfa.targets.boards import BOARDS
 from tests.exported_digits import EXPORTED, KNOWN, export_to, known_header
 from tests.firmware_sizes import table, table_in_readme

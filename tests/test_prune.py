@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sdfa.adapt import Settings, adapt
 from sdfa.data import Samples
-from sdfa.device import Device
-from sdfa.export import Export, Options, export_graph
-from sdfa.fold import fold_shapes
-from sdfa.graph import Int8Array
-from sdfa.image import is_fast
-from sdfa.image_reader import read_image
-from sdfa.inspect import describe_image, show
-from sdfa.load import load_tflite, read_model
-from sdfa.merge import merge
-from sdfa.prune import channels_left_out, prune
-from sdfa.quantize import QGraph, QOp, quantize
-from sdfa.records import LAYER_FAST
-from sdfa.report import export_tables
+from sdfa.device.adapt import Settings, adapt
+from sdfa.device.device import Device
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.exporter.merge import merge
+from sdfa.image.reader import read_image
+from sdfa.image.records import LAYER_FAST
+from sdfa.image.writer import is_fast
+from sdfa.lower import QGraph, QOp, lower
+from sdfa.lower.prune import channels_left_out, prune
+from sdfa.show.export_tables import export_tables
+from sdfa.show.inspect import describe_image, show
 from sdfa.targets import Host
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite, read_model
 from sdfa.twin import infer
 from sdfa.twin.fixedpoint import mbqm
 from tests.dead_nets import dead_net, drown, far_inputs, ignore, kill, pass_through, rescale
@@ -59,7 +59,7 @@ def widths(export: Export) -> list[int]:
 
 
 def lowered(net: Net) -> QGraph:
-    return quantize(fold_shapes(load_tflite(net.build(), "net")))
+    return lower(fold_shapes(load_tflite(net.build(), "net")))
 
 
 # --- random networks ---
@@ -382,7 +382,7 @@ def test_the_person_detector(shared: Path) -> None:
     assert (Device(Host(), small.data).run(x).reshape(wanted.shape) == wanted).all()
     assert (infer.run(small.image, None, x[-3:]).output == wanted[-3:]).all()
     assert (Device(Host(), small.data).run(extreme) == Device(Host(), whole.data).run(extreme)).all()
-    qgraph = quantize(fold_shapes(graph))
+    qgraph = lower(fold_shapes(graph))
     for g, fast in ((qgraph, False), (prune(qgraph, ()), True)):
         assert all(is_fast(op) for op in g.ops if op.channels is not None) == fast
     assert (small.report["macs"], whole.report["macs"]) == (3873360, 7489664)

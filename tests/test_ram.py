@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sdfa.bundle import model_dir
-from sdfa.demo import changed_digits
+from sdfa.start.demo import changed_digits
 from tests.clikit import Cli, done
 
 LIMIT = 8 * 1024

@@ -1,4 +1,4 @@
-"""The intervals of sdfa.ranges hold for every input; where they can be exact, they are."""
+"""The intervals of sdfa.lower.ranges hold for every input; where they can be exact, they are."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.fold import fold_shapes
-from sdfa.image import build_image, memory_blocks
-from sdfa.image_reader import Image, read_image
-from sdfa.load import load_tflite
-from sdfa.plan import plan_memory
-from sdfa.quantize import Channels, QGraph, QOp, QTensor, quantize
-from sdfa.ranges import FULL, Span, reads_padding, value_ranges
+from sdfa.image.reader import Image, read_image
+from sdfa.image.writer import build_image, memory_blocks
+from sdfa.lower import Channels, QGraph, QOp, QTensor, lower
+from sdfa.lower.plan import plan_memory
+from sdfa.lower.ranges import FULL, Span, reads_padding, value_ranges
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer
 from sdfa.twin.fixedpoint import i64
 from tests.dead_nets import dead_net, far_inputs
@@ -26,7 +26,7 @@ EVERY_PAIR = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)), a
 
 
 def lowered(model: bytes) -> QGraph:
-    return quantize(fold_shapes(load_tflite(model, "net")))
+    return lower(fold_shapes(load_tflite(model, "net")))
 
 
 def image_of(qgraph: QGraph) -> Image:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sdfa.bundle import firmware_dir, model_dir
-from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
-from sdfa.export import Options, export_file, write_files
-from sdfa.load import read_model
-from sdfa.quantize import SUPPORTED_OPS
-from sdfa.settings import beside
+from sdfa.bundle import firmware_dir, model_dir, runtime_sources
+from sdfa.exporter.export import Options, export_file, write_files
+from sdfa.exporter.settings import beside
+from sdfa.lower import SUPPORTED_OPS
+from sdfa.start.demo import ADAPT_SAMPLES, EPOCHS, RULES, changed_digits, run_demo
 from sdfa.targets import target_names
 from sdfa.targets.build import host_compiler
+from sdfa.tflite.load import read_model
 from tests.clikit import Cli, done
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_c_example_learns(exported: Path, tmp_path: Path) -> None:
     (example,) = re.findall(r"```c\n(.*?)```", README, re.DOTALL)
     (tmp_path / "main.c").write_text(example)
-    sources = [tmp_path / "main.c", exported / "digits.c", *sorted((firmware_dir() / "src").glob("*.c"))]
+    sources = [tmp_path / "main.c", exported / "digits.c", *runtime_sources()]
     program = tmp_path / "example"
     includes = [f"-I{firmware_dir() / 'src'}", f"-I{exported}"]
     subprocess.run([*host_compiler(), *STRICT, *includes, "-o", program, *sources], check=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.reference import FloatArray, FloatTail, features
 from sdfa.twin.learn import Twin
+from sdfa.twin.reference import FloatArray, FloatTail, features
 from tests.imagekit import Recipe, inputs, tail_of
 
 SIZES = (20, 12, 9, 5)

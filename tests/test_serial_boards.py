@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.check import check, made_up_samples
-from sdfa.export import Options, export_graph, write_files
-from sdfa.image_reader import read_image
+from sdfa.device.check import check, made_up_samples
+from sdfa.exporter.export import Options, export_graph, write_files
+from sdfa.image.reader import read_image
 from sdfa.link.remote import Remote
 from sdfa.link.stream import connected
-from sdfa.load import load_tflite
 from sdfa.targets.boards import BOARDS
 from sdfa.targets.serial import Serial
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
 from tests.boardkit import Running
 from tests.tflite_writer import dense_net

@@ -8,7 +8,7 @@ import pytest
 
 from sdfa.bundle import model_dir
 from sdfa.errors import SdfaError
-from sdfa.settings import ModelSettings, beside, beside_note, check_budget, load_settings
+from sdfa.exporter.settings import ModelSettings, beside, beside_note, check_budget, load_settings
 
 FULL = """
 name = "net"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.gold import golden_crc, golden_input
-from sdfa.image_reader import read_image, sections_of
+from sdfa.exporter.gold import golden_crc, golden_input
+from sdfa.image.reader import read_image, sections_of
 from tests.cprogram import output, sanitized
 from tests.samples import bare, cnn_image, dense_image, live_image, packed_image
 
@@ -30,7 +30,7 @@ def test_after_a_cut_at_any_operation_the_old_or_the_new_image_starts(tmp_path: 
     assert all(int(line.split()[3]) > 20 for line in lines)
 
 
-@pytest.mark.parametrize("case", ["fallback", "refusals", "turns"])
+@pytest.mark.parametrize("case", ["fallback", "dropped", "refusals", "turns"])
 def test_it_holds(case: str, tmp_path: Path) -> None:
     assert _slots(tmp_path, case, SMALL, dense_image()) == []
 

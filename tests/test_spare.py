@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdfa.adapt import learned_image
-from sdfa.care import AddClass, Care, CareStage
-from sdfa.device import Classify, Device, Learn, Run, Stage
+from sdfa.device.adapt import learned_image
+from sdfa.device.care import AddClass, Care, CareStage
+from sdfa.device.device import Classify, Device, Learn, Run, Stage
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite
-from sdfa.spare import open_classes
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import read_image
+from sdfa.learning.spare import open_classes
 from sdfa.targets import find_target
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.decay import decay
 from sdfa.twin.learn import Twin
 from tests.clikit import Cli, done, one_line

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sdfa.bundle import boards_dir
+from sdfa.bundle import boards_dir, runtime_sources
 from sdfa.targets.boards import find_board
 from tests.cprogram import C_DIR, SRC, output, tool
 from tests.samples import dense_image
@@ -22,7 +22,7 @@ SIZES = (64, 40, 24, 10)
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Object files: only the driver is compiled as C++."""
     folder = tmp_path_factory.mktemp("objects")
-    sources = [*SRC.glob("*.c"), C_DIR / "api_net.c"]
+    sources = [*runtime_sources(), C_DIR / "api_net.c"]
     command = [tool("gcc"), "-O1", f"-I{SRC}", "-c", *map(str, sources)]
     subprocess.run(command, cwd=folder, check=True)
     return sorted(folder.glob("*.o"))

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.fold import fold_shapes
-from sdfa.load import load_tflite
-from sdfa.quantize import QGraph, quantize
-from sdfa.tail import find_tail
+from sdfa.learning.tail import find_tail
+from sdfa.lower import QGraph, lower
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import Net, cnn, dense_net
 
 
 def _graph(model: bytes) -> QGraph:
-    return quantize(fold_shapes(load_tflite(model, "net")))
+    return lower(fold_shapes(load_tflite(model, "net")))
 
 
 def _chain(softmax: bool = True, **how: Any) -> QGraph:

@@ -94,7 +94,7 @@ def test_the_sanitized_host_sees_one_byte_too_far(tmp_path: Path) -> None:
     overrun.write_text('#include "app.h"\nint app_main(void) { ((volatile char *)app_take(5))[5] = 1; return 0; }\n')
     recipe = Host(sanitize=True).recipe()
     port = boards_dir() / "host" / "port.c"
-    program = build(dataclasses.replace(recipe, name="overrun", sources=(overrun, port)))
+    program = build(dataclasses.replace(recipe, name="overrun", library=(), sources=(overrun, port)))
     with pytest.raises(SdfaError, match="heap-buffer-overflow"):
         run_batch("host", [str(program), "model.sdfa", "requests.bin", "replies.bin"], b"", [], 60)
 
@@ -117,7 +117,7 @@ def _custom(machine: str, body: str, tmp_path: Path) -> Path:
     source.write_text(f'#include "app.h"\nstatic volatile int zero;\n{body}\n')
     port = MACHINES[machine].family.port_sources()
     recipe = Qemu(MACHINES[machine]).recipe()
-    return build(dataclasses.replace(recipe, name="custom", sources=(source, *port)))
+    return build(dataclasses.replace(recipe, name="custom", library=(), sources=(source, *port)))
 
 
 FAULTS = {

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from sdfa.errors import SdfaError
-from sdfa.export import Options, export_graph
-from sdfa.fold import fold_shapes
-from sdfa.image_reader import read_image
-from sdfa.load import load_tflite, read_model
-from sdfa.records import ADD, CONV, POOL
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import read_image
+from sdfa.image.records import ADD, CONV, POOL
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.load import load_tflite, read_model
 from sdfa.twin import infer
 from sdfa.twin.error import probabilities
 from sdfa.twin.learn import Twin, _Pass

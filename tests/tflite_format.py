@@ -86,7 +86,7 @@ class TensorDef:
 class OpDef:
     """An operation to write: `kind` is a name of CODES or any operator code.
 
-    Options as sdfa.graph.Op names them; None writes no options table.
+    Options as sdfa.tflite.graph.Op names them; None writes no options table.
     """
 
     kind: str | int

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from sdfa.records import (
+from sdfa.image.records import (
     DENSE,
     HEADER,
     LAYER,

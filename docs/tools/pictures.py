@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from sdfa.bundle import model_dir
-from sdfa.export import Options, export_file
-from sdfa.memory_map import memory_map
-from sdfa.page import svg
+from sdfa.exporter.export import Options, export_file
+from sdfa.show.memory_map import memory_map
+from sdfa.show.page import svg
 
 _BLUE, _RED, _GREY = "#1f618d", "#c0392b", "#bbbbbb"
 _STYLE = "<style>text{font:13px system-ui,sans-serif;fill:#333}</style>"

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "link/sdfa_requests.h"
 #include "sdfa_port.h"
-#include "sdfa_requests.h"
 
 static void open_net(struct sdfa_device *d) {
     const struct sdfa_model *m = d->model;
@@ -32,18 +32,11 @@ int sdfa_device_open(struct sdfa_device *d, const struct sdfa_model *model) {
 
 /* What can be said without a net: to each request the reason. */
 static uint32_t refuse(struct sdfa_device *d, uint8_t byte) {
-    const uint8_t *body = d->link.in.body;
-    uint32_t status = (uint32_t)d->error;
+    uint32_t len = sdfa_frame_take(&d->link.in, byte);
 
-    if (sdfa_frame_take(&d->link.in, byte) < SDFA_REQUEST_HEAD || body[0] != SDFA_LINK_REQUEST)
+    if (len < SDFA_REQUEST_HEAD || SDFA_IS_REPLY(d->link.in.body[0]))
         return 0;
-    {
-        const uint8_t reply[SDFA_REPLY_HEAD] = {
-            SDFA_LINK_REPLY, body[1], body[2], body[3], (uint8_t)status, (uint8_t)(status >> 8),
-        };
-
-        return sdfa_frame_put(d->link.wire, reply, sizeof reply);
-    }
+    return sdfa_link_say(&d->link, d->link.in.body[0] == SDFA_LINK_REQUEST ? d->error : SDFA_ERR_LINK);
 }
 
 static uint32_t take(struct sdfa_device *d, uint8_t byte) {

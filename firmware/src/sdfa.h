@@ -63,7 +63,8 @@ extern "C" {
     X(SELFTEST, -32, "self-test failed: an output is not the golden one")                                              \
     X(SLOT, -33, "image is too large for a slot of this device")                                                       \
     X(PUSH, -34, "part of an image out of turn: begin the push again")                                                 \
-    X(SIGNATURE, -35, "signature of the image is not accepted")
+    X(SIGNATURE, -35, "signature of the image is not accepted")                                                        \
+    X(LINK, -36, "the device link is of another version")
 
 enum sdfa_error {
 #define SDFA_X(name, value, text) SDFA_ERR_##name = (value),
@@ -80,7 +81,7 @@ struct sdfa_stats {
     uint64_t weights_nonzero; /* weights in rows with a non-zero delta */
     uint64_t weights_updated; /* weights in rows with a non-zero step */
     uint64_t moved;           /* sum of |change| over all weights, in weight units */
-    uint32_t steps;           /* executed steps */
+    uint32_t steps;           /* executed steps; those behind the weights after sdfa_load and sdfa_reset */
     uint32_t correct;         /* steps whose class was right before the step (cross-entropy) */
     uint32_t saturated_weights;     /* weights stopped at +-127 and biases stopped at +-2^30 */
     uint32_t saturated_activations; /* outputs of hidden trainable layers at their upper clamp */
@@ -174,7 +175,8 @@ int sdfa_set_threshold(struct sdfa *s, uint32_t tau_q15);
  * delta and no update, and costs nothing. Bits of layers that do not exist have no effect. Error: FROZEN. */
 int sdfa_freeze(struct sdfa *s, uint16_t layers);
 
-/* Back to the factory weights; rate, threshold, generator and statistics stay. Error: FROZEN. */
+/* Back to the factory weights, which have no steps behind them: stats.steps is 0. Rate, threshold, generator and the
+ * other statistics stay. Error: FROZEN. */
 int sdfa_reset(struct sdfa *s);
 
 /* A constant in the form that sdfa_set_rate takes; folded by the compiler, no float reaches the device. */

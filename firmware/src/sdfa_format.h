@@ -1,5 +1,5 @@
 /* The image format as C structs (SPEC.md section 1). Read in place; tests compare every offset with
- * pytools/sdfa/records.py. */
+ * pytools/sdfa/image/records.py. */
 #ifndef SDFA_FORMAT_H
 #define SDFA_FORMAT_H
 

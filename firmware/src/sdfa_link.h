@@ -33,7 +33,7 @@ extern "C" {
     X(LEARN, 5, 0, 12, 12)                                                                                             \
     X(LEARN_TARGET, 6, 0, 10, 8 + SDFA_LINK_DATA)                                                                      \
     X(STATS, 7, 0, 4, 4)                                                                                               \
-    X(SET, 8, 0, 16, 16)                                                                                               \
+    X(SET, 8, 0, 16, 20)                                                                                               \
     X(STORED, 9, 1, 4, 4)                                                                                              \
     X(SAVE, 10, 1, 4, 4)                                                                                               \
     X(LOAD, 11, 1, 4, 4)                                                                                               \
@@ -54,7 +54,8 @@ extern "C" {
     X(PUSH_BEGIN, 22, 1, 12, 12)                                                                                       \
     X(PUSH_DATA, 23, 0, 7, 6 + SDFA_LINK_DATA)                                                                         \
     X(PUSH_END, 24, 1, 4, 4)                                                                                           \
-    X(SLOTS, 25, 1, 4, 4)
+    X(SLOTS, 25, 1, 4, 4)                                                                                              \
+    X(PUSH_DROP, 29, 1, 4, 4)
 #define SDFA_REQUESTS_TRACE(X)                                                                                         \
     X(TRACE, 26, 0, 4, 4)                                                                                              \
     X(TRACE_READ, 27, 0, 8, 8)                                                                                         \

@@ -41,7 +41,7 @@ struct sdfa_slots_info {
     uint32_t room;        /* bytes that an image may have */
     uint32_t running;     /* 0: the compiled-in image, 1 and 2: a slot */
     uint32_t sequence[2]; /* of each slot's image, from 1; 0: none is whole */
-    uint32_t len[2];      /* bytes of it */
+    uint32_t len[2];      /* bytes of it; 0: none, from here on the compiled-in image runs */
 };
 
 /* Opens the newest pushed image that is whole, verified and passes the self-test; else the other one; else `image`, with
@@ -62,6 +62,10 @@ int sdfa_slots_data(struct sdfa_slots *p, uint32_t off, const uint8_t *data, uin
  * weights stay, its tensors are lost. Then the slot counts, from the next sdfa_slots_open on.
  * Errors: PUSH (bytes are missing), CRC, SIGNATURE, FLASH, TAIL, those of sdfa_open and of sdfa_selftest. */
 int sdfa_slots_end(struct sdfa_slots *p, struct sdfa *s);
+
+/* Back to the compiled-in image, from the next sdfa_slots_open on: what was pushed counts no longer. After a cut the
+ * pushed image runs, or the compiled-in one. Errors: STORE_GEOMETRY, FLASH. */
+int sdfa_slots_drop(struct sdfa_slots *p);
 
 #ifdef __cplusplus
 }

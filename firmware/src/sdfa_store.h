@@ -39,11 +39,12 @@ struct sdfa_flash {
 /* What the store holds. */
 struct sdfa_stored {
     uint32_t sequence; /* of the newest whole record; 0: none */
-    uint32_t steps;    /* learning steps that it has behind it */
+    uint32_t steps;    /* learning steps that it has behind it; 0: factory weights */
     uint32_t erases;   /* of the area that was erased most often */
     uint32_t broken;   /* records that are not whole: cut off, or damaged */
     uint32_t saves_n;  /* saves in the lifetime of the flash: 2 * records of an area * endurance, at most 2^32 - 1 */
     uint32_t free_n;   /* saves before the next erase */
+    uint32_t foreign;  /* 1: it holds weights of another model; nothing is saved before sdfa_format */
 };
 
 /* Appends weights, steps, generator, rate and threshold. After a cut at any point of it, sdfa_load gives these values or

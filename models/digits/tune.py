@@ -1,7 +1,7 @@
 """Looks for each rule's learning rate in the demo: python models/digits/tune.py [--sensor mirror].
 
 Runs the C runtime on this computer with seeds that the demo does not use, and scores on training digits that were
-not adapted to (never on the test part). Prints a table; the best rate of each rule is what sdfa/demo.py uses.
+not adapted to (never on the test part). Prints a table; the best rate of each rule is what sdfa/start/demo.py uses.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from sdfa.adapt import Settings, adapt
 from sdfa.bundle import model_dir
 from sdfa.data import DOMAINS, Samples, change_sensor, load_digits
-from sdfa.demo import ADAPT_SAMPLES, EPOCHS, RULES, Rule, export_digits
-from sdfa.settings import load_settings
+from sdfa.device.adapt import Settings, adapt
+from sdfa.exporter.settings import load_settings
+from sdfa.start.demo import ADAPT_SAMPLES, EPOCHS, RULES, Rule, export_digits
 from sdfa.targets import find_target
 
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016)

@@ -12,8 +12,6 @@ Everything here stands in sdfa.api, and is imported when it is first used.
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -30,17 +28,6 @@ if TYPE_CHECKING:
     from sdfa.api import quantize as quantize
 
 __all__ = ["Care", "Device", "Export", "Options", "Outcome", "SdfaError", "__version__", "export", "load", "quantize"]
-
-
-class _Package(ModuleType):
-    """Functions here have the names of modules, which an import would put in their place."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in __all__):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ device.save("learned.sdfa")
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import (
+from sdfa.data import Float32Array, check_inputs, load_inputs
+from sdfa.device.adapt import (
     Outcome,
     Settings,
     adapt,
@@ -29,21 +31,21 @@ from sdfa.adapt import (
     rmse,
     samples_from,
 )
-from sdfa.bench import bench
-from sdfa.care import Care
-from sdfa.check import check
-from sdfa.data import Float32Array, check_inputs, load_inputs
-from sdfa.device import Device as Machine
+from sdfa.device.bench import bench
+from sdfa.device.care import Care
+from sdfa.device.check import check
+from sdfa.device.device import Device as Machine
+from sdfa.device.units import image_notes, unit_notes
 from sdfa.errors import SdfaError
-from sdfa.export import Export, Options, averages, export_within
+from sdfa.exporter.export import Export, Options, averages, export_within
+from sdfa.exporter.merge import merge
+from sdfa.exporter.settings import ModelSettings, beside, beside_note
 from sdfa.files import read_bytes, write_whole
-from sdfa.graph import Graph, Int8Array
-from sdfa.image_reader import Image, read_image
-from sdfa.load import load_tflite, read_model
-from sdfa.merge import merge
-from sdfa.records import MAGIC
-from sdfa.settings import ModelSettings, beside, beside_note
+from sdfa.image.reader import Image, read_image
+from sdfa.image.records import MAGIC
 from sdfa.targets import Target, find_counting, find_target
+from sdfa.tflite.graph import Graph, Int8Array
+from sdfa.tflite.load import load_tflite, read_model
 
 if TYPE_CHECKING:
     from sdfa.keras import FloatModel, Quantized
@@ -160,21 +162,25 @@ def _export_lite(
         graph = read_model(model)[0]
         said, notes = beside(model, graph.sha256), beside_note(model, graph.sha256)
     assert isinstance(graph, Graph)
-    options = replace(options, calib=options.calib if calib is None else _int8_inputs(graph, calib))
+    if calib is not None:
+        inputs, found = _calibration(graph, calib)
+        options, notes = replace(options, calib=inputs), [*notes, *found]
     options.refuse_useless(said)
     result = export_within(graph, name, options, _within(said, budget))
     result.report["warnings"] += notes
     return result
 
 
-def _int8_inputs(graph: Graph, calib: PathLike | Array) -> Int8Array:
+def _calibration(graph: Graph, calib: PathLike | Array) -> tuple[Int8Array, list[str]]:
+    """As the model's input takes them, and what is to be said about their units."""
     t = graph.tensors[graph.inputs[0]]
-    shape = tuple(t.shape[1:])
+    shape, name = tuple(t.shape[1:]), calib if isinstance(calib, (str, Path)) else "calibration"
     if isinstance(calib, (str, Path)):
         x = load_inputs(Path(calib), input_shape=shape)
     else:
-        x = check_inputs("calibration", np.asarray(calib), shape)
-    return quantize_values(x, float(t.scale[0]), int(t.zero_point[0]))
+        x = check_inputs(name, np.asarray(calib), shape)
+    scale, zero_point = float(t.scale[0]), int(t.zero_point[0])
+    return quantize_values(x, scale, zero_point), unit_notes(name, x, scale, zero_point)
 
 
 def _export_keras(
@@ -197,7 +203,7 @@ def _export_keras(
     quantized, samples = _quantized(model, calib, _layers_that_learn(filled), headroom)
     graph = load_tflite(quantized.model, quantized.report["name"])
     if quantized.report["learns"] and averages(filled):
-        options = replace(options, calib=_int8_inputs(graph, samples))
+        options = replace(options, calib=_calibration(graph, samples)[0])
     elif not quantized.report["learns"]:
         options = replace(options, train_last=0)
     result = export_within(graph, name, options, _within(said, budget))
@@ -246,10 +252,11 @@ class Device:
     def run(self, x: Array) -> Int8Array:
         """The output bytes, int8 (n, *output_shape), of inputs (n, *input_shape).
 
-        x: float in the units that the model was trained on, or int8 quantized as the model's input.
+        x: float in the units that the model was trained on, or int8 quantized as the model's input. A UserWarning says
+        when floats can hardly be in those units, here and in the methods below.
         """
         image = self.image
-        q = quantize_input(image, check_inputs("x", np.asarray(x), input_shape(image)))
+        q = _quantized_inputs(image, x)
         return Machine(self.target, self.data).run(q).reshape(len(q), *output_shape(image))
 
     def predict(self, x: Array) -> Float32Array:
@@ -264,8 +271,7 @@ class Device:
         image = self.image
         if image.learning is None or loss_of(image) == "mse":
             return np.asarray(self.run(x).reshape(len(x), -1).argmax(axis=1), np.int64)
-        q = quantize_input(image, check_inputs("x", np.asarray(x), input_shape(image)))
-        return Machine(self.target, self.data).classify(q).astype(np.int64)
+        return Machine(self.target, self.data).classify(_quantized_inputs(image, x)).astype(np.int64)
 
     def learn(
         self,
@@ -287,6 +293,7 @@ class Device:
         """
         image, care = self.image, care or Care()
         samples = samples_from(image, x, y, care.added)
+        _warn(image, samples.x)
         judge = None if eval_data is None else samples_from(image, *eval_data, care.added)
         outcome = adapt(self.target, self.data, samples, judge, Settings(epochs, lr, threshold, seed, care))
         self.data = outcome.image
@@ -313,6 +320,8 @@ class Device:
         Returns what `pytools check --json` writes: mismatching_bytes must be 0. Without samples they are random.
         """
         samples = None if x is None or y is None else samples_from(self.image, x, y)
+        if samples is not None:
+            _warn(self.image, samples.x)
         return check(self.target, self.data, samples, steps, seed)
 
     def bench(self, x: Array | None = None, y: Array | None = None) -> dict[str, Any]:
@@ -328,6 +337,18 @@ class Device:
     def save(self, path: PathLike) -> None:
         """Write the image, with what was learned, as a .sdfa file."""
         write_whole(Path(path), self.data)
+
+
+def _quantized_inputs(image: Image, x: Array) -> Int8Array:
+    given = check_inputs("x", np.asarray(x), input_shape(image))
+    _warn(image, given, 4)
+    return quantize_input(image, given)
+
+
+def _warn(image: Image, x: Array, level: int = 3) -> None:
+    """level: of the caller's line, as warnings.warn counts."""
+    for note in image_notes("x", image, x):
+        warnings.warn(note, stacklevel=level)
 
 
 def _image_bytes(model: Any) -> bytes:

@@ -16,6 +16,11 @@ def firmware_dir() -> Path:
     return _find("firmware", "src/sdfa.h")
 
 
+def runtime_sources() -> tuple[Path, ...]:
+    """The C files of the library. By name, wherever they stand: linked programs keep their layout when files move."""
+    return tuple(sorted((firmware_dir() / "src").rglob("*.c"), key=lambda path: path.name))
+
+
 def boards_dir() -> Path:
     """Ports of the batch program: host/, qemu/. SdfaError if this installation lacks them."""
     return _find("boards", "host/port.c")

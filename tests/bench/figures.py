@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sdfa.adapt import learn_stage, quantize_input
 from sdfa.bundle import model_dir
-from sdfa.costs import Costs
 from sdfa.data import Samples
-from sdfa.demo import RULES, changed_digits, export_digits
-from sdfa.device import Device, Info, Measure, Run, Set, Stage
-from sdfa.export import Export, Options, export_graph
-from sdfa.load import read_model
-from sdfa.settings import load_settings
+from sdfa.device.adapt import learn_stage, quantize_input
+from sdfa.device.costs import Costs
+from sdfa.device.device import Device, Info, Measure, Run, Set, Stage
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.exporter.settings import load_settings
+from sdfa.start.demo import RULES, changed_digits, export_digits
 from sdfa.targets import Qemu, find_target
 from sdfa.targets.build import compiler_version
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.size import code_len
+from sdfa.tflite.load import read_model
 from tests.bench import scratch
 from tests.bench.singles import SINGLES, Figures, export_row, single_figures
 

@@ -14,20 +14,20 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_digits
 
-from sdfa.adapt import quantize_input, sample_orders, tail_weight_count
-from sdfa.costs import Costs
-from sdfa.csource import CSource
-from sdfa.dense_model import DenseNet, Scaling, he_net, quantize_dense
-from sdfa.device import Classify, Device, Learn, Measure, Set, Stage
-from sdfa.export import Export, Options, export_graph
-from sdfa.graph import Int8Array
-from sdfa.image import rate_q24
-from sdfa.init import Calibration, init_net
-from sdfa.load import load_tflite
-from sdfa.reference import FloatArray, FloatTail
+from sdfa.device.adapt import quantize_input, sample_orders, tail_weight_count
+from sdfa.device.costs import Costs
+from sdfa.device.device import Classify, Device, Learn, Measure, Set, Stage
+from sdfa.exporter.export import Export, Options, export_graph
+from sdfa.exporter.untrained import Calibration, init_net
+from sdfa.image.csource import CSource
+from sdfa.image.writer import rate_q24
 from sdfa.targets import Qemu, find_target
 from sdfa.targets.machines import Machine
 from sdfa.targets.size import code_len
+from sdfa.tflite.dense_model import DenseNet, Scaling, he_net, quantize_dense
+from sdfa.tflite.graph import Int8Array
+from sdfa.tflite.load import load_tflite
+from sdfa.twin.reference import FloatArray, FloatTail
 from tests.bench.singles import BOARDS, Figures, core_of
 
 SIZES = (64, 32, 10)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sdfa.costs import Costs
-from sdfa.device import Device, Measure, Run
-from sdfa.export import Export, Options, export_graph
-from sdfa.load import load_tflite, read_model
+from sdfa.device.costs import Costs
+from sdfa.device.device import Device, Measure, Run
+from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.targets import Qemu
 from sdfa.targets.machines import MACHINES, Machine
 from sdfa.targets.size import code_len
+from sdfa.tflite.load import load_tflite, read_model
 from tests.bench.anchors import CMSIS_MODELS
 from tests.tflite_writer import Net
 

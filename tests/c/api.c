@@ -171,7 +171,7 @@ static void order(char **path) {
     CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK);
     REFUSED(&n, sdfa_learn(&n.s, 0), SDFA_ERR_ORDER);
     run(&n, 1);
-    CHECK(sdfa_learn(&n.s, 0) == SDFA_ERR_OK && n.s.stats.steps == 2);
+    CHECK(sdfa_learn(&n.s, 0) == SDFA_ERR_OK && n.s.stats.steps == 1);
     unload(&n);
 }
 
@@ -249,7 +249,8 @@ static void reset(char **path) {
     before = shoot(&n);
     CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK);
     CHECK(memcmp(fresh, n.tail, n.tail_len) == 0);
-    CHECK(n.s.changed == (uint16_t)(before.s.changed + 1));
+    CHECK(n.s.changed == (uint16_t)(before.s.changed + 1) && n.s.stats.steps == 0);
+    n.s.stats.steps = before.s.stats.steps;
     n.s.changed = before.s.changed;
     n.s.ready = before.s.ready;
     memcpy(n.tail, before.tail, n.tail_len);

@@ -149,6 +149,17 @@ void guard_of(char **path) {
         CHECK(sdfa_guard_step(&g, &n.s) == 0);
     }
     CHECK(g.windows == 200 && g.halvings > 3 && g.halvings < 40 && n.s.rate_q24 > 0);
+    /* a reset in a window: it begins anew */
+    config.window = 3;
+    CHECK(sdfa_guard_init(&g, &n.s, &config, NULL, 0) == SDFA_ERR_OK);
+    teach(&n, 2);
+    CHECK(sdfa_reset(&n.s) == SDFA_ERR_OK && n.s.stats.steps == 0);
+    CHECK(sdfa_guard_step(&g, &n.s) == 0 && g.windows == 0);
+    teach(&n, 2);
+    CHECK(sdfa_guard_step(&g, &n.s) == 0 && g.windows == 0);
+    teach(&n, 1);
+    (void)sdfa_guard_step(&g, &n.s);
+    CHECK(g.windows == 1);
     free(kept);
     unload(&n);
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define ENDURANCE 1000000u
-#define PUSHES    3u
+#define TURNS     5u /* pushes, and DROP a drop */
+#define DROP      3u
 
 /* A device with the first image compiled in, to which both are pushed in turn. */
 struct device {
@@ -81,7 +82,12 @@ static int push(struct device *d, uint32_t i, uint32_t chunk) {
     return error ? error : sdfa_slots_end(&d->slots, &d->net);
 }
 
-/* Power fails in operation `cut` of some pushes. 0 when it never failed. */
+static int drop(struct device *d) {
+    d->young = 0;
+    return sdfa_slots_drop(&d->slots);
+}
+
+/* Power fails in operation `cut` of some pushes and a drop. 0 when it never failed. */
 static int cut_at(struct device *d, uint32_t cut, enum torn torn) {
     int failed = 0;
     memset(d->f->bytes, d->f->flash.erased, d->f->flash.len);
@@ -89,8 +95,8 @@ static int cut_at(struct device *d, uint32_t cut, enum torn torn) {
     d->running = d->young = 0;
     boot(d);
     sim_power_on(d->f, cut, torn);
-    for (uint32_t i = 0; i < PUSHES; i++) {
-        int error = push(d, !(i & 1u), 100);
+    for (uint32_t i = 0; i < TURNS; i++) {
+        int error = i == DROP ? drop(d) : push(d, i != 1, 100);
         CHECK(error == (d->f->off ? SDFA_ERR_FLASH : SDFA_ERR_OK));
         if (error)
             failed = 1;
@@ -149,6 +155,24 @@ static void fallback(const struct net *images) {
     expect_running(d, 0, 2);
     d->f->bytes[half + 300] ^= 4;
     d->f->bytes[300] ^= 4;
+    expect_running(d, 0, 0);
+    discard(d);
+}
+
+/* The compiled-in image runs, also where an older pushed one is whole; until another one is pushed. */
+static void dropped(const struct net *images) {
+    struct device *d = device(images, 8, 0xff);
+    expect_running(d, 0, 0);
+    CHECK(drop(d) == SDFA_ERR_OK && d->f->ops == 0);
+    CHECK(push(d, 1, 128) == SDFA_ERR_OK);
+    expect_running(d, 1, 1);
+    CHECK(push(d, 1, 128) == SDFA_ERR_OK);
+    expect_running(d, 1, 2);
+    CHECK(drop(d) == SDFA_ERR_OK);
+    expect_running(d, 0, 0);
+    CHECK(push(d, 1, 128) == SDFA_ERR_OK);
+    expect_running(d, 1, 2);
+    CHECK(drop(d) == SDFA_ERR_OK && drop(d) == SDFA_ERR_OK);
     expect_running(d, 0, 0);
     discard(d);
 }
@@ -279,7 +303,8 @@ static const struct {
     const char *name;
     void (*run)(const struct net *images);
 } cases[] = {
-    {"cuts", cuts}, {"fallback", fallback}, {"refusals", refusals}, {"turns", turns}, {"selftest", selftest},
+    {"cuts", cuts},         {"fallback", fallback}, {"dropped", dropped},
+    {"refusals", refusals}, {"turns", turns},       {"selftest", selftest},
 };
 
 int main(int argc, char **argv) {

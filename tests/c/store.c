@@ -187,9 +187,12 @@ static void lifetime(char **path) {
 static void foreign(char **path) {
     struct device d = device(path[0], 4, 0xff);
     struct net other = opened(path[1]);
+    struct sdfa_stored info;
     uint8_t *before;
     CHECK(keep(&d, 0));
     before = copy(d.f->bytes, d.f->flash.len);
+    CHECK(sdfa_store_look(&other.s, &d.f->flash, &info) == SDFA_ERR_OK && info.foreign == 1 && info.sequence == 0);
+    CHECK(sdfa_store_look(&d.n.s, &d.f->flash, &info) == SDFA_ERR_OK && info.foreign == 0 && info.sequence == 1);
     CHECK(sdfa_load(&other.s, &d.f->flash) == SDFA_ERR_STORE_MODEL);
     CHECK(memcmp(other.tail, other.s.factory, other.tail_len) == 0);
     REFUSED(&other, sdfa_save(&other.s, &d.f->flash), SDFA_ERR_STORE_MODEL);

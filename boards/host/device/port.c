@@ -33,6 +33,17 @@ static void fail(const char *what) {
     exit(1);
 }
 
+static uint16_t port_number(const char *text) {
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || port < 1 || port > 65535) {
+        fprintf(stderr, "SDFA_LISTEN=%s: give the number of a TCP port, 1 to 65535\n", text);
+        exit(1);
+    }
+    return (uint16_t)port;
+}
+
 void sdfa_port_start(void) {
     const char *number = getenv("SDFA_LISTEN");
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -43,7 +54,7 @@ void sdfa_port_start(void) {
     if (!number)
         return;
     line.in = line.out = -1;
-    address.sin_port = htons((uint16_t)strtoul(number, NULL, 10));
+    address.sin_port = htons(port_number(number));
     line.listening = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(line.listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(line.listening, (struct sockaddr *)&address, sizeof address) || listen(line.listening, 1))

@@ -65,9 +65,15 @@ def emit(result: dict[str, Any], to: Path | None, show: Callable[[], None]) -> N
     show()
 
 
+def show_notes(notes: list[str]) -> None:
+    """What the user should look at, though nothing is refused."""
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", soft_wrap=True)
+
+
 def load_image(path: Path) -> tuple[bytes, Any]:
     """An image's bytes, and the same parsed."""
-    from sdfa.image_reader import read_image
+    from sdfa.image.reader import read_image
 
     data = read_bytes(path, "an image made by pytools export")
     return data, read_image(data, path.name)

@@ -17,12 +17,13 @@ from rich.live import Live
 from rich.progress import Progress
 from rich.table import Table
 
-from sdfa.cli.base import EPOCHS_MAX, JsonOpt, SeedOpt, app, console, emit, load_image, progress
+from sdfa.cli.base import EPOCHS_MAX, JsonOpt, SeedOpt, app, console, emit, load_image, progress, show_notes
+from sdfa.cli.device_show import FOREIGN, info_table, score_text, stats_table, stored_of
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, write_whole
 
 if TYPE_CHECKING:
-    from sdfa.image_reader import Image
+    from sdfa.image.reader import Image
     from sdfa.link.remote import Remote
 
 device = typer.Typer(
@@ -47,7 +48,7 @@ BAUD, WAIT = 115200, 0.5
 def session(port: str, baud: int = BAUD, board: str | None = None, wait: float = WAIT) -> Iterator[Remote]:
     """A session with the board at a port. SdfaError when it is another board."""
     from sdfa.link.stream import connected
-    from sdfa.newproject import port_of
+    from sdfa.start.newproject import port_of
 
     with connected(port, baud, wait) as remote:
         if board is not None and remote.info.board not in (board, port_of(board)):
@@ -65,7 +66,7 @@ def counted(what: str, total: int) -> Iterator[Any]:
 
 def image_of(remote: Remote, path: Path | None) -> tuple[bytes, Image]:
     """The device's image: from a file, which must be of its model, or read from it."""
-    from sdfa.image_reader import read_image
+    from sdfa.image.reader import read_image
     from sdfa.targets.serial import check_model
 
     if path is None:
@@ -105,25 +106,16 @@ def info(
 
     Example: [cyan]pytools device info --port /dev/ttyACM0 --image digits.sdfa --board nucleo_f446re[/cyan]
     """
+    from sdfa.link.push import slots
     from sdfa.targets.serial import check_model
 
     with session(port, baud, board, wait) as remote:
         if image is not None:
             check_model(remote, load_image(image)[1])
-        result = asdict(remote.info) | {"features": sorted(remote.info.features)}
-        if "store" in remote.info.features:
-            result["stored"] = asdict(remote.stored())
-    emit(result, json_to, lambda: console.print(_two_columns(result)))
-
-
-def _two_columns(result: dict[str, Any]) -> Table:
-    table = Table("", "", show_header=False)
-    for key, value in result.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {number:,}" for name, number in value.items())
-        shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if type(value) is int else str(value)
-        table.add_row(key, shown)
-    return table
+        result = asdict(remote.info) | {"features": sorted(remote.info.features)} | stored_of(remote)
+        if "slots" in remote.info.features:
+            result["slots"] = asdict(slots(remote))
+    emit(result, json_to, lambda: console.print(info_table(result)))
 
 
 @device.command()
@@ -141,24 +133,35 @@ def run(
 
     Example: [cyan]pytools device run --port /dev/ttyACM0 --inputs x.npy -o y.npy[/cyan]
     """
-    from sdfa.adapt import input_shape, output_shape, quantize_input
     from sdfa.cli.machines import load_array
     from sdfa.data import check_inputs
+    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.units import image_notes
     from sdfa.link.work import run_all
 
     check_outputs([out], [image, inputs], json_to)
     array = load_array(inputs)
     with session(port, baud, board, wait) as remote:
         parsed = image_of(remote, image)[1]
-        x = quantize_input(parsed, check_inputs(inputs, array, input_shape(parsed)))
+        given = check_inputs(inputs, array, input_shape(parsed))
+        x = quantize_input(parsed, given)
         with counted("running", len(x)) as told:
             y = run_all(remote, x, told)
     y = y.reshape(len(y), *output_shape(parsed))
     file = io.BytesIO()
     np.save(file, y)
     write_whole(out, file.getvalue())
-    result = {"board": remote.info.board, "samples": len(y), "shape": list(y.shape), "last_run_us": remote.run_us}
-    emit(result, json_to, lambda: console.print(f"Wrote {out}: int8 {y.shape}", soft_wrap=True))
+    notes = image_notes(inputs, parsed, given)
+    result = {
+        "board": remote.info.board, "samples": len(y), "shape": list(y.shape), "last_run_us": remote.run_us,
+        "warnings": notes,
+    }  # fmt: skip
+
+    def show() -> None:
+        show_notes(notes)
+        console.print(f"Wrote {out}: int8 {y.shape}", soft_wrap=True)
+
+    emit(result, json_to, show)
 
 
 @device.command()
@@ -184,30 +187,44 @@ def learn(
 
     To begin with factory weights, run `pytools device reset` first, or use `pytools learn --target serial:URL`.
 
+    --lr and --threshold hold for this learning: afterwards the device has its own again, which are what is saved.
+
     Example: [cyan]pytools device learn --port /dev/ttyACM0 --data new.npz --epochs 3 --save[/cyan]
     """
-    from sdfa.adapt import samples_of
-    from sdfa.image import rate_q24, tau_q15
-    from sdfa.link.work import teach
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.device import Stats
+    from sdfa.device.trouble import notes, reasons
+    from sdfa.device.units import image_notes
+    from sdfa.image.writer import rate_q24, tau_q15
+    from sdfa.link.work import settings_for, teach
 
     check_outputs([], [image, data], json_to)
     with session(port, baud, board, wait) as remote:
+        if save and stored_of(remote).get("stored", {}).get("foreign"):
+            raise SdfaError(FOREIGN)
         parsed = image_of(remote, image)[1]
         samples = samples_of(parsed, data)
         now = remote.info
-        remote.set(
-            now.rate_q24 if lr is None else rate_q24(lr), now.tau_q15 if threshold is None else tau_q15(threshold), seed
-        )
-        with counted("learning", epochs * len(samples.x)) as told:
+        rate = now.rate_q24 if lr is None else rate_q24(lr)
+        with (
+            settings_for(remote, rate, now.tau_q15 if threshold is None else tau_q15(threshold), seed),
+            counted("learning", epochs * len(samples.x)) as told,
+        ):
             result = teach(remote, parsed, samples, epochs, seed, told)
         if save:
             remote.save()
         result |= {"saved": save, "board": now.board, "model_id": now.model_id}
+        result["warnings"] = image_notes(data, parsed, samples.x)
+        result["warnings"] += notes(
+            reasons(parsed, Stats(**result["stats"]), result["scores"]), rate / 2**24,
+            "Go back with `pytools device load` or `reset`, then try", "",
+        )  # fmt: skip
     emit(result, json_to, lambda: _show_learned(result))
 
 
 def _show_learned(result: dict[str, Any]) -> None:
     stats = result["stats"]
+    show_notes(result["warnings"])
     console.print(f"{result['steps']} steps, {result['steps_in_all']} in all; {stats['correct']} were right before it")
     console.print("saved" if result["saved"] else "in RAM only: `pytools device save` keeps it over a power cut")
 
@@ -235,7 +252,8 @@ def evaluate(
     A safety net: [cyan]... evaluate --port P --data held.npz --hold-out[/cyan], then learn, then
     [cyan]... evaluate --port P[/cyan]
     """
-    from sdfa.adapt import samples_of
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.units import image_notes
     from sdfa.link.gate import judge
     from sdfa.link.work import score
 
@@ -254,11 +272,17 @@ def evaluate(
             result = score(remote, parsed, samples, told)
         if hold_out:
             result["held_out"] = _hold_out(remote, parsed, samples)
-    emit(result, json_to, lambda: console.print(_two_columns(result)))
+    notes = image_notes(data, parsed, samples.x)
+
+    def show() -> None:
+        console.print(score_text(result))
+        show_notes(notes)
+
+    emit(result | {"warnings": notes}, json_to, show)
 
 
 def _hold_out(remote: Remote, image: Image, samples: Any) -> int:
-    from sdfa.adapt import loss_of, quantize_input
+    from sdfa.device.adapt import loss_of, quantize_input
     from sdfa.link.gate import hold_out
 
     if loss_of(image) == "mse":
@@ -290,9 +314,8 @@ def stats(
         result: dict[str, Any] = asdict(state.stats) | {
             "random": state.random, "rate": state.rate_q24 / 2**24, "threshold": state.tau_q15 / 2**15,
         }  # fmt: skip
-        if "store" in remote.info.features:
-            result["stored"] = asdict(remote.stored())
-    emit(result, json_to, lambda: console.print(_two_columns(result)))
+        result |= stored_of(remote)
+    emit(result, json_to, lambda: console.print(stats_table(result)))
 
 
 @device.command()
@@ -311,7 +334,7 @@ def monitor(
 
     Example: [cyan]pytools device monitor --port /dev/ttyACM0[/cyan]
     """
-    from sdfa.adapt import tail_weight_count
+    from sdfa.device.adapt import tail_weight_count
     from sdfa.link.watch import monitor_row, monitor_table
 
     check_outputs([], [], json_to)

@@ -22,6 +22,7 @@ from sdfa.cli.device import (
     image_of,
     session,
 )
+from sdfa.cli.device_show import behind
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
@@ -43,7 +44,7 @@ def save(
         _need_store(remote.info.features)
         remote.save()
         result = asdict(remote.stored())
-    text = f"saved {result['steps']} steps; {result['sequence']} of {result['saves_n']:,} saves of the flash's life"
+    text = f"saved {behind(result['steps'])}; {result['sequence']} of {result['saves_n']:,} saves of the flash's life"
     emit(result, json_to, lambda: console.print(text))
 
 
@@ -59,7 +60,7 @@ def load(
         _need_store(remote.info.features)
         remote.load()
         result = {"steps": remote.steps}
-    emit(result, json_to, lambda: console.print(f"loaded weights with {result['steps']} steps behind them"))
+    emit(result, json_to, lambda: console.print(f"loaded {behind(result['steps'])}"))
 
 
 @device.command()
@@ -128,7 +129,12 @@ def selftest(
 @device.command()
 def push(
     port: PortOpt,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")],
+    image: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")
+    ] = None,
+    dropping: Annotated[
+        bool, typer.Option("--drop", help="Instead: forget what was pushed, and run the compiled-in image again.")
+    ] = False,
     packing: Annotated[
         str, typer.Option(metavar="KIND", help="How weights are packed: plain, or dsp for Cortex-M4, M7 and M33.")
     ] = "plain",
@@ -145,11 +151,23 @@ def push(
     Unless the device's program verifies signatures, anybody who reaches the port can do this.
 
     Example: [cyan]pytools device push digits.sdfa --port /dev/ttyACM0[/cyan]
-    """
-    from sdfa.link.push import push as bring
-    from sdfa.packing import repack
 
+    Back: [cyan]pytools device push --drop --port /dev/ttyACM0[/cyan]
+    """
+    from sdfa.image.packing import repack
+    from sdfa.link.push import drop
+    from sdfa.link.push import push as bring
+
+    if (image is None) != dropping:
+        raise SdfaError("say either which IMAGE to push, or --drop, to run the compiled-in one again")
     check_outputs([], [image, signature], json_to)
+    if image is None:
+        with session(port, baud, board, wait) as remote:
+            result = {"bytes": 0, "before": remote.info.model_id}
+            drop(remote)
+            result |= {"model_id": remote.info.model_id, "verified": "compiled in"}
+        emit(result, json_to, lambda: console.print(f"the device runs {result['model_id']} now, its compiled-in model"))
+        return
     data = repack(load_image(image)[0], packing)
     if signature is not None:
         data += read_bytes(signature, "a signature")
@@ -241,7 +259,7 @@ def replay(
 
     Example: [cyan]pytools device replay session.npz --image digits.sdfa[/cyan]
     """
-    from sdfa.adapt import learned_image
+    from sdfa.device.adapt import learned_image
     from sdfa.link.trace import read_trace
     from sdfa.link.trace import replay as repeat
 

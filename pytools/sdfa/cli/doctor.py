@@ -25,7 +25,7 @@ def doctor(
 
     Example: [cyan]pytools doctor --task base[/cyan]
     """
-    from sdfa.doctor import TASKS, World, diagnose, refuse_missing
+    from sdfa.start.doctor import TASKS, World, diagnose, refuse_missing
 
     if task not in TASKS:
         raise SdfaError(f"--task {task}: there is {', '.join(TASKS)}")

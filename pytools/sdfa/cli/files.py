@@ -18,6 +18,7 @@ from sdfa.cli.base import (
     emit,
     load_image,
     progress,
+    show_notes,
 )
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
@@ -93,9 +94,9 @@ def export(
     A Keras model: [cyan]pytools export model.keras --calib samples.npz -o build/mine --budget ram=20K[/cyan]
     """
     from sdfa.api import export as export_model
-    from sdfa.estimate import estimate_report
-    from sdfa.export import Options
-    from sdfa.settings import parse_budget
+    from sdfa.exporter.estimate import estimate_report
+    from sdfa.exporter.export import Options
+    from sdfa.exporter.settings import parse_budget
     from sdfa.targets import find_counting
 
     machine = find_counting(measure) if measure else None
@@ -110,7 +111,7 @@ def export(
         result = export_model(model, asked, name=name, calib=calib, headroom=headroom, budget=limits)
         result.report["estimate"] = estimate_report(result.image, clock)
         if machine is not None:
-            from sdfa.bench import bench
+            from sdfa.device.bench import bench
 
             result.report["measured"] = bench(machine, result.data)
     files = result.save(out)
@@ -118,18 +119,13 @@ def export(
 
 
 def show_export(report: dict[str, Any], files: list[Path]) -> None:
-    from sdfa.report import export_tables
+    from sdfa.show.export_tables import export_tables
 
     for part in export_tables(report):
         console.print(part)
-    _show_notes(report["warnings"])
+    show_notes(report["warnings"])
     others = ", ".join(file.suffix for file in files[1:])
     console.print(f"Wrote {files[0]}, {others}", soft_wrap=True)
-
-
-def _show_notes(notes: list[str]) -> None:
-    for note in notes:
-        console.print(f"note: {note}", style="yellow")
 
 
 @app.command()
@@ -150,7 +146,7 @@ def quantize(
     Example: [cyan]pytools quantize model.keras --calib samples.npz -o model.tflite[/cyan]
     """
     from sdfa.api import quantize as quantize_model
-    from sdfa.report import quantization_tables
+    from sdfa.show.export_tables import quantization_tables
 
     check_outputs([out], [model, calib], json_to)
     with progress.status(f"quantizing {model.name}"):
@@ -160,7 +156,7 @@ def quantize(
     def show() -> None:
         for part in quantization_tables(result.report):
             console.print(part)
-        _show_notes(result.report["warnings"])
+        show_notes(result.report["warnings"])
         console.print(f"Wrote {out}", soft_wrap=True)
 
     emit(result.report, json_to, show)
@@ -192,7 +188,7 @@ def inspect(
 
     What was learned: [cyan]pytools inspect build/digits/digits.sdfa learned.sdfa[/cyan]
     """
-    from sdfa.inspect import describe, picture, show
+    from sdfa.show.inspect import describe, picture, show
 
     check_outputs([picture_to] if picture_to else [], [path, other, calib], json_to)
     if other is not None:
@@ -211,15 +207,15 @@ def inspect(
 
 
 def _inspect_both(path: Path, other: Path, json_to: Path | None) -> None:
-    from sdfa.image_diff import compare_images, show_difference
+    from sdfa.show.diff import compare_images, show_difference
 
     result = compare_images(load_image(path)[1], load_image(other)[1])
     emit(result, json_to, lambda: show_difference(result, console))
 
 
 def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:
-    from sdfa.adapt import samples_of
-    from sdfa.feedback_report import feedback_report
+    from sdfa.device.adapt import samples_of
+    from sdfa.show.feedback import feedback_report
 
     if kind != "sdfa":
         raise SdfaError(f"{path.name} has no feedback yet: export it, and give the .sdfa image")
@@ -238,7 +234,7 @@ def merge(
 
     Example: [cyan]pytools merge learned.sdfa models/digits/model.tflite -o learned.tflite[/cyan]
     """
-    from sdfa.merge import merge as merge_weights
+    from sdfa.exporter.merge import merge as merge_weights
 
     check_outputs([out], [learned, model], json_to)
     factory = read_bytes(model, "the .tflite file that the image was exported from")

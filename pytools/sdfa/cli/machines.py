@@ -24,6 +24,7 @@ from sdfa.cli.base import (
     emit,
     load_image,
     progress,
+    show_notes,
 )
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
@@ -52,23 +53,33 @@ def run(
 
     Example: [cyan]pytools run build/digits/digits.sdfa --target qemu:microbit --inputs x.npy -o y.npy[/cyan]
     """
-    from sdfa.adapt import input_shape, output_shape, quantize_input
     from sdfa.data import check_inputs
-    from sdfa.device import Device
+    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.device import Device
+    from sdfa.device.units import image_notes
     from sdfa.targets import find_target
 
     machine = find_target(target)
     check_outputs([out], [image, inputs], json_to)
     data, parsed = load_image(image)
-    x = quantize_input(parsed, check_inputs(inputs, load_array(inputs), input_shape(parsed)))
+    given = check_inputs(inputs, load_array(inputs), input_shape(parsed))
+    x, notes = quantize_input(parsed, given), image_notes(inputs, parsed, given)
     with progress.status(f"running {len(x)} samples on {target}"):
         y = Device(machine, data).run(x)
     y = y.reshape(len(y), *output_shape(parsed))
     file = io.BytesIO()
     np.save(file, y)
     write_whole(out, file.getvalue())
-    result = {"target": target, "model_id": parsed.model_id.hex(), "samples": len(y), "shape": list(y.shape)}
-    emit(result, json_to, lambda: console.print(f"Wrote {out}: int8 {y.shape} from {target}", soft_wrap=True))
+    result = {
+        "target": target, "model_id": parsed.model_id.hex(), "samples": len(y), "shape": list(y.shape),
+        "warnings": notes,
+    }  # fmt: skip
+
+    def show() -> None:
+        show_notes(notes)
+        console.print(f"Wrote {out}: int8 {y.shape} from {target}", soft_wrap=True)
+
+    emit(result, json_to, show)
 
 
 @app.command()
@@ -133,10 +144,12 @@ def learn(
     --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
     --guard halve -o learned.sdfa[/cyan]
     """
-    from sdfa.adapt import Settings, adapt, report, samples_of
-    from sdfa.care import Care, layer_numbers
-    from sdfa.differences import learned_where
-    from sdfa.page.learning import learn_page
+    from sdfa.device.adapt import Settings, adapt, report, samples_of
+    from sdfa.device.care import Care, layer_numbers
+    from sdfa.device.differences import learned_where
+    from sdfa.device.trouble import notes, reasons
+    from sdfa.device.units import image_notes
+    from sdfa.show.page.learning import learn_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
@@ -144,10 +157,8 @@ def learn(
     check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
     check_outputs(pages, [image], json_to)  # the image itself may go on learning
     raw, parsed = load_image(image)
-    samples, judge, old, memories = (
-        samples_of(parsed, path, add_class) if path else None for path in (data, eval_data, old_data, replay_data)
-    )
-    assert samples is not None
+    read = {path: samples_of(parsed, path, add_class) for path in (data, eval_data, old_data, replay_data) if path}
+    samples, judge, old, memories = read[data], *(read[p] if p else None for p in (eval_data, old_data, replay_data))
     care = Care(
         replay, replay_policy, replay_steps, guard, frozen=layer_numbers(freeze), balance=balance, decay=decay,
         decay_every=decay_every, hold_out=hold_out, added=add_class,
@@ -157,6 +168,11 @@ def learn(
         outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
     result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
+    result["warnings"] = [note for path, s in read.items() for note in image_notes(path, parsed, s.x)]
+    result["warnings"] += notes(
+        reasons(parsed, outcome.stats, outcome.scores), result["settings"]["learning_rate"],
+        f"Learn again from {image}, with", "" if guard == "halve" else ", or let --guard halve find a rate",
+    )  # fmt: skip
     result |= learned_where(parsed, outcome, judge or samples)
     if html_to:
         files = {"learned": data, "scored on": eval_data, "old samples": old_data, "ring began with": replay_data}
@@ -165,8 +181,8 @@ def learn(
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
-    from sdfa.care import care_lines
-    from sdfa.report import ram_line
+    from sdfa.device.care import care_lines
+    from sdfa.show.export_tables import ram_line
 
     name = "accuracy" if "accuracy_before" in result else "rmse"
     table = Table("", "before", "after")
@@ -183,6 +199,7 @@ def _show_learning(result: dict[str, Any], out: Path) -> None:
     for line in care_lines(result):
         console.print(line)
     console.print(ram_line(result["ram"]))
+    show_notes(result["warnings"])
     console.print(f"Wrote {out}", soft_wrap=True)
 
 
@@ -204,9 +221,10 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
-    from sdfa.adapt import samples_of
-    from sdfa.check import check as compare
-    from sdfa.page.learning import check_page
+    from sdfa.device.adapt import samples_of
+    from sdfa.device.check import check as compare
+    from sdfa.device.units import image_notes
+    from sdfa.show.page.learning import check_page
     from sdfa.targets import find_target
 
     machine = find_target(target)
@@ -217,6 +235,7 @@ def check(
     samples = samples_of(parsed, data) if data else None
     with progress.status(f"checking on {target}"):
         result = compare(machine, raw, samples, steps, seed)
+    result["warnings"] = image_notes(data, parsed, samples.x) if data and samples else []
     if html_to:
         write_whole(html_to, check_page(result, parsed, raw, image, {"samples": data}))
     emit(result, json_to, lambda: _show_check(result))
@@ -232,8 +251,9 @@ def _refuse_mismatch(result: dict[str, Any]) -> None:
 
 
 def _show_check(result: dict[str, Any]) -> None:
-    from sdfa.report import ram_line
+    from sdfa.show.export_tables import ram_line
 
+    show_notes(result["warnings"])
     console.print(ram_line(result["ram"]))
     inference = result["inference"]
     console.print(
@@ -252,7 +272,10 @@ def _show_check(result: dict[str, Any]) -> None:
         console.print("float reference: diverged" if ref["diverged"] else "float reference: no weight moved")
         return
     same = f", same class for {100 * ref['agreement']:.1f} % of the samples" if "agreement" in ref else ""
-    console.print(f"float reference: cosine of the weight changes {ref['cosine']:.3f}{same}")
+    console.print(
+        f"float reference: the weights moved its way with a cosine of {ref['cosine']:.3f}{same}\n"
+        "(1: exactly so; random rounding makes it smaller where steps are small; a comparison, not a test)"
+    )
 
 
 @app.command()
@@ -275,9 +298,9 @@ def bench(
 
     Time: [cyan]pytools bench build/digits/digits.sdfa --target serial:/dev/ttyACM0[/cyan]
     """
-    from sdfa.bench import bench as measure
-    from sdfa.bench import load_any
-    from sdfa.bench_report import show_bench, show_times
+    from sdfa.device.bench import bench as measure
+    from sdfa.device.bench import load_any
+    from sdfa.show.bench_tables import show_bench, show_times
     from sdfa.targets import Qemu, find_counting, find_target
     from sdfa.targets.serial import Serial
 
@@ -309,7 +332,7 @@ def demo(
 
     Example: [cyan]pytools demo --sensor rot90[/cyan]
     """
-    from sdfa.demo import run_demo
+    from sdfa.start.demo import run_demo
 
     check_outputs([], [], json_to)
     pure = json_to is not None and str(json_to) == STDOUT

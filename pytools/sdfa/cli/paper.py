@@ -125,7 +125,7 @@ def costs(
     Example: [cyan]pytools experiment costs --target qemu:mps2-an386 -o build/costs[/cyan]
     """
     from sdfa.experiment import cost_report
-    from sdfa.plots import need_matplotlib
+    from sdfa.show.plots import need_matplotlib
     from sdfa.targets import find_counting
 
     check_outputs([], [], json_to)
@@ -186,7 +186,7 @@ _PARALLEL = ("personalize", "paper", "scratch", "convs")
 def _prepare(out: Path, jobs: int, target: str, json_to: Path | None) -> None:
     """Everything that can be refused before the work."""
     from sdfa.experiment.engine import need_joblib
-    from sdfa.plots import need_matplotlib
+    from sdfa.show.plots import need_matplotlib
     from sdfa.targets import find_target
 
     check_outputs([], [], json_to)

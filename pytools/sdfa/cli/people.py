@@ -62,7 +62,7 @@ def personalize(
     from sdfa.experiment.personalize import check_question, explore
     from sdfa.experiment.question import ask
     from sdfa.experiment.summary import summarize
-    from sdfa.plots import need_matplotlib
+    from sdfa.show.plots import need_matplotlib
     from sdfa.targets import find_target
 
     find_target(target)
@@ -87,7 +87,9 @@ def personalize(
 
 @experiment.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, gas_drift, myo_emg or fsdd.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A public set, such as mnist; an unknown name lists all.")
+    ],
     out: Annotated[
         Path | None, typer.Option("-o", metavar="FOLDER", help="Where to put NAME.npz (default: $SDFA_DATA).")
     ] = None,
@@ -121,7 +123,7 @@ def fetch(
 
 def _write(result: dict[str, Any], found: Any, out: Path) -> list[Path]:
     from sdfa.experiment.page import CURVE, as_csv, as_html, as_markdown, draw_curve
-    from sdfa.plots import people_bars
+    from sdfa.show.plots import people_bars
 
     panels = {
         f"{k} per class": {name: row["by_person"] for name, row in part["rules"].items()}

@@ -26,8 +26,8 @@ def new(
 
     Example: [cyan]pytools new build/blink --model models/digits/model.tflite --board qemu_m4[/cyan]
     """
-    from sdfa.export import Options
-    from sdfa.newproject import check_new, find_project_board, new_project, write_project
+    from sdfa.exporter.export import Options
+    from sdfa.start.newproject import check_new, find_project_board, new_project, write_project
 
     chosen = find_project_board(board)
     check_new(folder)
@@ -37,7 +37,8 @@ def new(
     export = project.export
     result = {
         "board": chosen.name, "folder": str(folder), "files": sorted(map(str, project.files)), "name": export.name,
-        "model_id": export.image.model_id.hex(), "gate": project.gate, "ram": export.report["ram"],
+        "model_id": export.image.model_id.hex(), "gate": "gate" in project.parts,
+        "parts": list(project.parts), "ram": export.report["ram"],
         "flash": export.report["flash"],
     }  # fmt: skip
     emit(result, json_to, lambda: _show(result))

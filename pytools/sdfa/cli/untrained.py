@@ -55,10 +55,10 @@ def init(
 
     Example: [cyan]pytools init 64-32-10 -o build/scratch[/cyan]
     """
-    from sdfa.dense_model import parse_sizes
-    from sdfa.export import Options
-    from sdfa.init import DEFAULT_FEEDBACK, init_net, write_init
-    from sdfa.settings import ModelSettings
+    from sdfa.exporter.export import Options
+    from sdfa.exporter.settings import ModelSettings
+    from sdfa.exporter.untrained import DEFAULT_FEEDBACK, init_net, write_init
+    from sdfa.tflite.dense_model import parse_sizes
 
     check_outputs([], [calib], json_to)
     widths = parse_sizes(sizes)
@@ -74,7 +74,7 @@ def init(
 
 def _calibration(path: Path | None, sizes: tuple[int, ...], loss: str | None) -> Any:
     from sdfa.data import load_arrays
-    from sdfa.init import Calibration
+    from sdfa.exporter.untrained import Calibration
 
     if path is None:
         return None

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.dense_model import DenseNet
 from sdfa.experiment.scratch import Plan, Rule, deltas, errors, float_epochs, float_feedback, start
 from sdfa.experiment.task import Task
+from sdfa.tflite.dense_model import DenseNet
 
 FloatArray = npt.NDArray[np.float32]
 

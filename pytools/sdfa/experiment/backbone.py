@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.dense_model import DenseNet
 from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Training
-from sdfa.graph import Graph, Tensor
-from sdfa.load import load_tflite
+from sdfa.tflite.dense_model import DenseNet
+from sdfa.tflite.graph import Graph, Tensor
+from sdfa.tflite.load import load_tflite
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

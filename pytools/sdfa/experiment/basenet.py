@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.dense_model import DenseNet, he_net
+from sdfa.tflite.dense_model import DenseNet, he_net
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]

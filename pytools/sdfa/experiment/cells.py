@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import sample_orders, tail_weight_count
-from sdfa.care import Judge
-from sdfa.dense_model import DenseNet, he_net
-from sdfa.device import Classify, Device, HoldOut, Learn, Set, Stage
+from sdfa.device.adapt import sample_orders, tail_weight_count
+from sdfa.device.care import Judge
+from sdfa.device.device import Classify, Device, HoldOut, Learn, Set, Stage
 from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters
-from sdfa.graph import Int8Array
-from sdfa.image import rate_q24, tau_q15
-from sdfa.image_reader import read_image
+from sdfa.image.reader import read_image
+from sdfa.image.writer import rate_q24, tau_q15
 from sdfa.targets import find_target
+from sdfa.tflite.dense_model import DenseNet, he_net
+from sdfa.tflite.graph import Int8Array
 from sdfa.twin.layers import decode
 from sdfa.twin.update import rate_of
 
@@ -63,6 +63,7 @@ class Scores:
     """test, old: accuracy before learning and at each look. updated: share of weight updates that were done.
 
     saturated: weights that stopped at a limit. rate: the one that was used. refused: the gate took the old ones back.
+    gain: held-out samples that what was learned has right more than the start had.
     """
 
     test: tuple[float, ...]
@@ -71,6 +72,7 @@ class Scores:
     saturated: int
     rate: float
     refused: bool = False
+    gain: int = 0
 
 
 def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> Scores:
@@ -99,11 +101,13 @@ def learn_on_device(target: str, image: bytes, samples: Samples, plan: Plan) -> 
     total = stats.steps * tail_weight_count(read_image(image))
     done = stats.weights_updated / max(total, 1)
     refused = any(judgement.refused for judgement in session.judgements)
+    gain = sum(judgement.right - judgement.right_before for judgement in session.judgements)
     if samples.held and samples.again and not refused:
         x = np.concatenate([np.asarray(part, np.int8) for part in (samples.x, samples.held[0])])
         y = np.concatenate([samples.y, samples.held[1]])
-        return learn_on_device(target, image, Samples(x, y, samples.judges), plan)
-    return Scores(share[0], share[1] if len(share) > 1 else (), done, stats.saturated_weights, plan.rate, refused)
+        return replace(learn_on_device(target, image, Samples(x, y, samples.judges), plan), gain=gain)
+    old = share[1] if len(share) > 1 else ()
+    return Scores(share[0], old, done, stats.saturated_weights, plan.rate, refused, gain)
 
 
 def _stretches(n: int, plan: Plan) -> Iterator[tuple[int, IntArray]]:

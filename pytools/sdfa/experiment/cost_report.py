@@ -6,15 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sdfa.bench import bench
 from sdfa.data import Samples
+from sdfa.device.bench import bench
 from sdfa.experiment.movement import step_cost
 from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.paper_report import net_name
 from sdfa.experiment.scratch import CALIBRATION_N
 from sdfa.experiment.task import load_task
-from sdfa.export import Options
-from sdfa.init import DEFAULT_HEADROOM, Calibration, init_net
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import DEFAULT_HEADROOM, Calibration, init_net
 from sdfa.targets import Qemu
 
 NETS = ((784, 400, 10), (3072, 1000, 1000, 1000, 10))
@@ -85,10 +85,10 @@ def as_markdown(result: dict[str, Any]) -> str:
     said = (
         "Words moved: numbers read and written to bring the error to the hidden layers; indices count as half a word. "
         "All neurons are taken as active, as in the paper. tests/test_movement.py counts what the C runtime reads and "
-        "writes, and compares. Live feedback looks at all weights of a neuron to find the k strongest, which is cheap "
-        "while outputs are few; it is counted as the most that it may move.\n\n"
+        "writes, and compares.\n\n"
     )
     said += "\n".join(f"- {_saving(net, costs)}" for net, costs in result["counted"].items())
+    said += f"\n\n{_of_live(result['counted'])}"
     table = "\n".join(lines)
     parts = ["### What a step costs", said, table, f"![words moved per step, by rule]({PICTURE})"]
     if "measured" in result:
@@ -103,6 +103,21 @@ def _saving(net: str, costs: dict[str, dict[str, float]]) -> str:
         f"{dense['words'] / sparse['words']:.0f} times fewer than dense feedback; MACs behind the forward pass fall to "
         f"{100 * sparse['backward'] / bp['backward']:.0f} %, those of the whole step to "
         f"{100 * sparse['step'] / bp['step']:.0f} %."
+    )
+
+
+def _of_live(counted: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What it moves, beside back-propagation and frozen tables."""
+    words = "; ".join(
+        f"{net}: {c['live k=2']['words']:,.0f} words at most, back-propagation {c['bp']['words']:,.0f}, frozen tables "
+        f"(k = 2) {c['sparse k=2']['words']:,.0f}"
+        for net, c in counted.items()
+    )
+    return (
+        "It is frozen tables that move less, by orders of magnitude where several wide layers learn. *Live* feedback, "
+        "the default of `export`, does not in the last hidden layer: there each active neuron reads in every step all "
+        "its weights to outputs with an error to find the k strongest (nothing is kept from the step before), about as "
+        f"much as back-propagation moves or more; it saves in the layers below, which have tables. {words}."
     )
 
 

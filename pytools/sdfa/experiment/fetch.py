@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import struct
+import tarfile
 import urllib.error
 import urllib.request
 import wave
@@ -21,12 +22,15 @@ import numpy.typing as npt
 
 from sdfa.errors import SdfaError
 from sdfa.experiment import features
+from sdfa.experiment.convert import LARGEST, Arrays, from_cifar, from_sisfall, from_wisdm
 from sdfa.files import read_bytes, write_whole
 
-Arrays = dict[str, npt.NDArray[Any]]
-
 _TIMEOUT_S = 60
-_LARGEST = 1 << 28  # bytes of one file, packed or not
+_DAMAGED = (
+    ValueError, LookupError, EOFError, OSError, zlib.error, zipfile.BadZipFile, tarfile.TarError, wave.Error,
+    struct.error,
+)  # fmt: skip
+"""What converters raise for files of another format."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def fetch(name: str, folder: Path, base: str | None, tick: Callable[[str], None]
         contents.append(_get(place))
     try:
         arrays = origin.convert(contents)
-    except (ValueError, KeyError, EOFError, OSError, zlib.error, zipfile.BadZipFile, wave.Error, struct.error) as error:
+    except _DAMAGED as error:
         raise SdfaError(f"{name}: the files have another format ({error}): is the address right?") from None
     if digest_of(arrays, origin.checked) != origin.digest:
         raise SdfaError(f"{name}: the samples are not those that this tool knows (SHA-256 differs): nothing written")
@@ -90,12 +94,12 @@ def _get(place: str) -> bytes:
         raise SdfaError(f"{place}: only http and https addresses, or a folder")
     try:
         with urllib.request.urlopen(place, timeout=_TIMEOUT_S) as answer:
-            data = bytes(answer.read(_LARGEST + 1))
+            data = bytes(answer.read(LARGEST + 1))
     except (urllib.error.URLError, OSError, ValueError) as error:
         why = getattr(error, "reason", None) or error
         raise SdfaError(f"{place}: {why}: give another place of the same files with --from") from None
-    if len(data) > _LARGEST:
-        raise SdfaError(f"{place}: larger than {_LARGEST >> 20} MB: not the file of this data set")
+    if len(data) > LARGEST:
+        raise SdfaError(f"{place}: larger than {LARGEST >> 20} MB: not the file of this data set")
     return data
 
 
@@ -103,7 +107,7 @@ def idx(packed: bytes) -> npt.NDArray[np.uint8]:
     """An array in LeCun's idx form, gzipped or not. ValueError for another form or type."""
     data = packed
     if packed[:2] == b"\x1f\x8b":
-        data = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(_LARGEST)
+        data = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(LARGEST)
     if data[:3] != b"\0\0\x08" or len(data) < 4:
         raise ValueError("no idx file of bytes")
     rank = data[3]
@@ -147,7 +151,7 @@ def _from_gas(contents: Sequence[bytes]) -> Arrays:
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     """A file of an archive, in whatever folder."""
     found = [info for info in archive.infolist() if info.filename.rpartition("/")[2] == name]
-    if len(found) != 1 or found[0].file_size > _LARGEST:
+    if len(found) != 1 or found[0].file_size > LARGEST:
         raise ValueError(f"{len(found)} files {name}")
     return archive.read(found[0])
 
@@ -160,7 +164,7 @@ def _from_fsdd(contents: Sequence[bytes]) -> Arrays:
     """recordings/DIGIT_SPEAKER_NUMBER.wav, in the order of their names by speaker and digit."""
     with zipfile.ZipFile(io.BytesIO(contents[0])) as archive:
         names = [info.filename for info in archive.infolist() if info.filename.endswith(".wav")]
-        if sum(info.file_size for info in archive.infolist()) > _LARGEST:
+        if sum(info.file_size for info in archive.infolist()) > LARGEST:
             raise ValueError("larger than the data set")
         parts = [(*name.rpartition("/")[2].removesuffix(".wav").split("_"), name) for name in names]
         parts.sort(key=lambda part: (part[1], int(part[0]), int(part[2])))
@@ -243,6 +247,12 @@ _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _GAS = "https://archive.ics.uci.edu/static/public/270/gas+sensor+array+drift+dataset+at+different+concentrations.zip"
 _MYO = "https://codeload.github.com/UlysseCoteAllard/MyoArmbandDataset/zip/refs/heads/master"
+_SISFALL = "https://codeload.github.com/Brisabrin/FallDetectionAlgorithm/zip/e73923b0bb8152815db2bb72ff83bd55ee00baa9"
+_WISDM = (
+    "https://raw.githubusercontent.com/bhumeshchopda/WISDM_Challenge/f8a548f9ba6685c50545066521ee68be1723692d/"
+    "WISDM_ar_v1.1_transformed.arff"
+)
+_CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _FSDD = "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/zip/refs/heads/master"
 
 ORIGINS: dict[str, Origin] = {
@@ -281,24 +291,37 @@ ORIGINS: dict[str, Origin] = {
         "e456d06b38f646111cb6e8552f3b2af7bf0733072ad154fd2c0ba37f595b7fd2",
         "CC BY-SA 4.0",
     ),
+    "sisfall_har": Origin(
+        (_SISFALL,),
+        from_sisfall,
+        ("X", "y", "subject", "code", "trial", "win", "phase", "role"),
+        "ce1d282f68fc6ff78b778a984731f295c24be0d14d3c467fae7df3439d591727",
+        "none in its readme, published as free data; cite Sucerquia et al., Sensors 2017",
+    ),
+    "wisdm_v11_features": Origin(
+        (_WISDM,),
+        from_wisdm,
+        ("X", "y", "user", "uid"),
+        "d3ae407b0a7d6412ab912d38dcfbf6b0d8856d3fdfec519e64dbf987def1940b",
+        "free with its readme, see https://www.cis.fordham.edu/wisdm/dataset.php; cite Kwapisz et al. 2010",
+    ),
+    "cifar10_small": Origin(
+        (_CIFAR,),
+        from_cifar,
+        ("X_train", "y_train", "X_ic01", "y_ic01"),
+        "3f53cbe2bd805a3ca2e1c8f63356eb3a05e96422899a92e4686d764fbd8c2c50",
+        "none stated; cite Krizhevsky, Learning multiple layers of features from tiny images, 2009",
+    ),
 }
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
-    "sisfall_har": (
-        "http://sistemic.udea.edu.co/en/research/projects/english-falls/",
-        "X int16 (n, 128, 6) at 50 Hz, y, subject, role (base, new), phase (0 learn, 1 score), code, trial, classes",
-    ),
     "arabic_commands": (
         "https://github.com/abdulkaderghandoura/arabic-speech-commands-dataset",
         "logmel int8 (n, 49, 40), y, speaker, role (base, new), phase (0 learn, 1 score), words",
     ),
-    "wisdm_v11_features": (
-        "https://www.cis.fordham.edu/wisdm/dataset.php",
-        "X float32 (n, 43) of the transformed .arff (NaN: no peak), y, user, uid (order in time), classes",
-    ),
-    "cifar10_small": (
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
-        "X_train uint8 (4000, 32, 32, 3) and y_train, X_ic01 and y_ic01 (200 pictures to score on)",
-    ),
 }
-"""Sets whose files have no converter here: where their owners publish them, and the arrays that experiments read."""
+"""Sets whose files have no converter here: where their owners publish them, and the arrays that experiments read.
+
+Arabic commands: only spectra of the recordings are at hand, so nothing that a converter would make of the recordings
+could be compared with what the experiments learned from.
+"""

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sdfa.experiment.holdout import kept
 from sdfa.experiment.panels import Axes, draw
 from sdfa.experiment.personalize import Findings
-from sdfa.holdout import kept
-from sdfa.page.shell import document, table, text
+from sdfa.show.page.shell import document, table, text
 
 _COLUMNS = ("k", "fold", "person", "seed", "rule", "rate", "epochs")
 _SCORES = ("before", "after", "old_before", "old_after", "updated", "saturated", "rate_used")
@@ -133,8 +133,28 @@ def about_gate(result: dict[str, Any], k: str) -> str:
         f"learning starts over with all {k}, at their rate. (On samples that were learned "
         f"nearly everything would pass.) Taken back: {refused} of the runs. What {m} samples can promise: weights that "
         f"are {drops} points worse than the start, at {100 * before:.0f} %, would pass in {passed} % of the cases. So "
-        "few samples stop a collapse, not a loss of a few points."
+        "few samples stop a collapse, not a loss of a few points. "
+        + " ".join(_below(name, gate, result) for name, gate in result["k"][k]["gates"].items())
     )
+
+
+def _below(name: str, gate: dict[str, Any], result: dict[str, Any]) -> str:
+    """Who ends below the start with this gate, and what it would cost that nobody does."""
+    runs = len(result["people"]) * result["seeds"]
+    said = f"*{name}*: of {runs} runs {_runs_below(gate['losses'])} end below their start"
+    if "p" in gate:
+        said += f", with float bp {_runs_below(gate['float'])}"
+        said += f"; exact paired test: p = {gate['p']:.2f}" if gate["losses"] or gate["float"] else ""
+    after = " / ".join(_percent(found["after"]) for found in gate["stricter"].values())
+    below = " / ".join(f"{found['below_start']:.1f}" for found in gate["stricter"].values())
+    return (
+        f"{said}. A gate that wants {' / '.join(gate['stricter'])} more right than before would leave {below} people "
+        f"there, and a mean of {after} %."
+    )
+
+
+def _runs_below(losses: list[float]) -> str:
+    return f"{len(losses)} (by {100 * max(losses):.1f} points at most)" if losses else "none"
 
 
 LEGEND = (

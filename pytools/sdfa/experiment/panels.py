@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdfa.plots import need_matplotlib
+from sdfa.show.plots import need_matplotlib
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from sdfa.adapt import quantize_input
-from sdfa.dense_model import DenseNet, Scaling, quantize_dense
+from sdfa.device.adapt import quantize_input
 from sdfa.experiment.backbone import Backbone, train_backbone
 from sdfa.experiment.basenet import Training, train
 from sdfa.experiment.cells import Plan, Samples, Scores, learn_from_scratch, learn_in_float, learn_on_device
 from sdfa.experiment.engine import Result, Task
 from sdfa.experiment.people import POOL, TEST, FloatArray, Fold, IntArray, People, draw, hold_out, old_test_rows
 from sdfa.experiment.rules import DEVICE, FLOAT, NONE, Rule
-from sdfa.export import Options, export_graph
-from sdfa.graph import Graph, Int8Array
-from sdfa.image_reader import Image
-from sdfa.load import load_tflite
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import Image
+from sdfa.tflite.dense_model import DenseNet, Scaling, quantize_dense
+from sdfa.tflite.graph import Graph, Int8Array
+from sdfa.tflite.load import load_tflite
 
 LOOKS = (1, 3, 10, 20, 30, 60)
 _CLIP = 8.0

@@ -15,7 +15,7 @@ class Rule:
     """runs: NONE; DEVICE, the C runtime in int8; FLOAT, back-propagation in float32 through the same layers; SCRATCH,
     float32 too, all layers, from random weights.
 
-    feedback, connections: as pytools export takes them. more: further sdfa.export.Options, as (name, value).
+    feedback, connections: as pytools export takes them. more: further sdfa.Options, as (name, value).
     rates: the grid that the learning rate is chosen from. held: of the samples of each class, so many are not learned
     but judge at the end whether what was learned stays (sdfa_gate.h). again: if it may, learning starts over with all.
     """

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import learned_image, quantize_input, sample_orders
-from sdfa.dense_model import DenseNet
-from sdfa.device import Classify, Device, Learn, Set, Stage, State
+from sdfa.device.adapt import learned_image, quantize_input, sample_orders
+from sdfa.device.device import Classify, Device, Learn, Set, Stage, State
 from sdfa.experiment.task import Task
-from sdfa.export import Options
-from sdfa.feedback import Table, aligned_table, products, random_table, ranked_table
-from sdfa.image import rate_q24
-from sdfa.init import Calibration, init_net, untrained
+from sdfa.exporter.export import Options
+from sdfa.exporter.untrained import Calibration, init_net, untrained
+from sdfa.image.writer import rate_q24
+from sdfa.learning.feedback import Table, aligned_table, products, random_table, ranked_table
 from sdfa.targets import find_target
+from sdfa.tflite.dense_model import DenseNet
 
 FloatArray = npt.NDArray[np.float32]
 

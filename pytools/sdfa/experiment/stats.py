@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdfa.experiment.holdout import binomial
+
 # two-sided 95 % quantiles of Student's t for 1 ... 30 degrees of freedom
 _T95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -73,3 +75,9 @@ def by_person(values: Values) -> dict[str, float]:
     for (person, _), value in values.items():
         found.setdefault(person, []).append(value)
     return {person: float(np.mean(v)) for person, v in sorted(found.items())}
+
+
+def sign_test(first: int, second: int) -> float:
+    """Two-sided exact p that only one of two, equally likely, is meant: `first` times the one, `second` the other."""
+    n = first + second
+    return min(1.0, 2 * float(binomial(n, 0.5)[: min(first, second) + 1].sum()))

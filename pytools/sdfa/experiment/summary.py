@@ -11,11 +11,14 @@ import numpy as np
 from sdfa.experiment.people import People
 from sdfa.experiment.personalize import Findings, Question
 from sdfa.experiment.protocol import Cell
-from sdfa.experiment.stats import Interval, Values, by_person, paired
+from sdfa.experiment.rules import Rule
+from sdfa.experiment.stats import Interval, Values, by_person, paired, sign_test
 
 REFERENCES = ("float bp", "bp", "last")
 MARGIN = 0.01
 """A rule counts as equal to float back-propagation within this difference of mean accuracy."""
+STRICTER = (1, 2)
+"""Gates that want so many more held-out samples right than before: what they would have done."""
 
 
 def summarize(question: Question, people: People, found: Findings, about: str) -> dict[str, Any]:
@@ -32,7 +35,10 @@ def summarize(question: Question, people: People, found: Findings, about: str) -
 def _of_k(question: Question, found: Findings, k: int) -> dict[str, Any]:
     cells = [cell for cell in found.finals if cell.k == k]
     after = {rule.name: _values(found, cells, rule.name, "test", -1) for rule in question.rules}
-    return {"rules": {rule.name: _row(found, cells, rule.name, k, after) for rule in question.rules}}
+    before = {rule.name: _values(found, cells, rule.name, "test", 0) for rule in question.rules}
+    part: dict[str, Any] = {"rules": {rule.name: _row(found, cells, rule.name, k, after) for rule in question.rules}}
+    gates = {rule.name: _gate(found, cells, rule, before, after) for rule in question.rules if rule.held}
+    return part | ({"gates": gates} if gates else {})
 
 
 def _values(found: Findings, cells: Sequence[Cell], rule: str, part: str, at: int) -> Values:
@@ -73,6 +79,33 @@ def below_start(before: Values, after: Values) -> float:
     """People who end below their own starting accuracy: the mean number over seeds."""
     seeds = {seed for _, seed in after}
     return sum(after[key] < before[key] for key in after) / max(len(seeds), 1)
+
+
+def _gate(
+    found: Findings, cells: Sequence[Cell], rule: Rule, before: dict[str, Values], after: dict[str, Values]
+) -> dict[str, Any]:
+    """Runs that end below their start, with this gate and in float, and what stricter gates would have done."""
+    start, end = before[rule.name], after[rule.name]
+    gain = {(c.person, c.seed): found.done[c.key]["gain"] for c in cells if c.rule == rule.name}
+    stricter = {}
+    for more in STRICTER:
+        kept = {key: end[key] if gain[key] >= more else start[key] for key in end}
+        stricter[str(more)] = {"after": _mean(kept), "below_start": below_start(start, kept)}
+    return {"losses": _losses(start, end), "stricter": stricter} | _against_float(before, after, rule.name)
+
+
+def _losses(before: Values, after: Values) -> list[float]:
+    """Of the runs that end below their start."""
+    return [before[key] - after[key] for key in after if after[key] < before[key]]
+
+
+def _against_float(before: dict[str, Values], after: dict[str, Values], name: str) -> dict[str, Any]:
+    """Of float back-propagation in the same runs; p: of a difference in how often a run ends below its start."""
+    other = "float bp"
+    if other not in after:
+        return {}
+    ours, theirs = ({key for key in after[r] if after[r][key] < before[r][key]} for r in (name, other))
+    return {"float": _losses(before[other], after[other]), "p": sign_test(len(ours - theirs), len(theirs - ours))}
 
 
 def _verdict(name: str, after: dict[str, Values]) -> dict[str, bool | None]:

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdfa.data import Float32Array
-from sdfa.dense_model import Scaling
 from sdfa.errors import SdfaError
-from sdfa.fold import fold_shapes
 from sdfa.keras.calibration import calibration_notes
 from sdfa.keras.convert import convert
 from sdfa.keras.error_report import error_report
 from sdfa.keras.headroom import with_headroom, with_own_constants
 from sdfa.keras.model import FloatModel, is_keras, load_float
-from sdfa.load import load_tflite
-from sdfa.quantize import quantize as lower
-from sdfa.tail import Tail
+from sdfa.learning.tail import Tail
+from sdfa.lower import lower
+from sdfa.tflite.dense_model import Scaling
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.load import load_tflite
 
 __all__ = ["DEFAULT_HEADROOM", "FloatModel", "Quantized", "is_keras", "load_float", "quantize_float"]
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import quantize_values
 from sdfa.data import Float32Array
-from sdfa.export import Options, export_graph
-from sdfa.fold import fold_shapes
-from sdfa.graph import FloatArray, Graph, Op
-from sdfa.image_reader import Image
+from sdfa.device.adapt import quantize_values
+from sdfa.exporter.export import Options, export_graph
+from sdfa.image.reader import Image
 from sdfa.keras.lite_file import LiteFile
 from sdfa.keras.tensorflow import quiet, tensorflow
-from sdfa.load import load_tflite
-from sdfa.quantize import QGraph, QTensor, quantize
+from sdfa.lower import QGraph, QTensor, lower
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.graph import FloatArray, Graph, Op
+from sdfa.tflite.load import load_tflite
 from sdfa.twin.infer import outputs_of
 
 SAMPLES, CHUNK = 256, 16
@@ -73,7 +73,7 @@ def error_report(plain: bytes, model: bytes, name: str, x: Float32Array) -> dict
     """
     x = x[:SAMPLES]
     file, graph = LiteFile(model), fold_shapes(load_tflite(model, name))
-    qgraph = quantize(graph)
+    qgraph = lower(graph)
     last = {op.output: op for op in qgraph.ops}  # several copies may write one output
     outs = {op.place: qgraph.tensors[op.output] for op in last.values()}
     names = {place: file.output_name(place) for place in outs}

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from sdfa.dense_model import Scaling, quantized_rows
 from sdfa.errors import SdfaError
-from sdfa.fold import fold_shapes
-from sdfa.graph import FloatArray, Graph
 from sdfa.keras.lite_file import LiteFile
-from sdfa.load import load_tflite
-from sdfa.quantize import quantize
-from sdfa.tail import Tail, TailLayer, find_tail
+from sdfa.learning.tail import Tail, TailLayer, find_tail
+from sdfa.lower import lower
+from sdfa.tflite.dense_model import Scaling, quantized_rows
+from sdfa.tflite.fold import fold_shapes
+from sdfa.tflite.graph import FloatArray, Graph
+from sdfa.tflite.load import load_tflite
 
 _ALIASES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
@@ -44,7 +44,7 @@ def with_headroom(model: bytes, plain: bytes, name: str, train_last: int | None,
     """
     scaling = Scaling(headroom)
     graph = fold_shapes(load_tflite(model, name))
-    tail = find_tail(quantize(graph), train_last)
+    tail = find_tail(lower(graph), train_last)
     if headroom == 1:
         return model, tail
     file, exact, floats = LiteFile(model), LiteFile(plain), load_tflite(plain, name)

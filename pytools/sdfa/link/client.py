@@ -17,6 +17,15 @@ BUSY = 1
 _REPLY_HEAD = struct.Struct("<BBHh")
 
 
+def _check_version(kind: int) -> None:
+    """The first byte of a frame names the version of who sends it, whatever else that version changed."""
+    if kind & 15 == REPLY & 15 and kind >> 4 != VERSION:
+        raise SdfaError(
+            f"the device speaks version {kind >> 4} of the link, this program version {VERSION}: flash firmware of "
+            "this program's version, or take the pytools that its firmware was built with"
+        )
+
+
 class Stream(Protocol):
     """Bytes to and from a device: a pyserial port, or a stand-in."""
 
@@ -84,9 +93,16 @@ class Link:
                 if status:
                     raise LinkError(name, status, data)
                 return data
-        raise SdfaError(
-            f"the device does not answer ({attempt} times {name}): is it flashed with the link, is the port "
-            "the right one and used by nobody else, and does its speed agree?"
+        raise SdfaError(f"the device does not answer ({attempt} times {name}): {self._silence()}")
+
+    def _silence(self) -> str:
+        if self._receiver.damage:
+            return (
+                f"it sends, but {self._receiver.damage} frames came damaged: does the speed agree (--baud), and is it "
+                "the device link that is flashed?"
+            )
+        return (
+            "is it flashed with the link, is the port the right one and used by nobody else, and does its speed agree?"
         )
 
     def _replies(self, code: int) -> Iterator[tuple[int, bytes]]:
@@ -99,6 +115,7 @@ class Link:
                 if len(body) < _REPLY_HEAD.size:
                     continue
                 kind, request, number, status = _REPLY_HEAD.unpack_from(body)
+                _check_version(kind)
                 if (kind, request, number) != (REPLY, code, self._number):
                     continue
                 if status == BUSY:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from sdfa.care import Judgement, decode_judgement
+from sdfa.device.care import Judgement, decode_judgement
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
 from sdfa.link.client import LinkError
 from sdfa.link.remote import Remote
+from sdfa.tflite.graph import Int8Array
 
 
 def _need_gate(remote: Remote) -> None:

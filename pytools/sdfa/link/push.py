@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sdfa.adapt import learned_image
+from sdfa.device.adapt import learned_image
 from sdfa.errors import SdfaError
-from sdfa.image_reader import read_image
+from sdfa.image.packing import repack
+from sdfa.image.reader import Image, read_image
 from sdfa.link.client import LinkError
 from sdfa.link.remote import DATA_MAX, Remote
-from sdfa.packing import repack
 
 _SLOTS = struct.Struct("<6I")
 
@@ -20,7 +20,7 @@ _SLOTS = struct.Struct("<6I")
 @dataclass(frozen=True)
 class Slots:
     """room: bytes that an image may have. running: 0 for the compiled-in image, else the slot, 1 or 2. sequence, len:
-    of the image in each slot, 0 where none is whole."""
+    of the image in each slot, 0 where none is whole; len 0: from here on the compiled-in image runs."""
 
     room: int
     running: int
@@ -56,10 +56,29 @@ def push(remote: Remote, data: bytes, told: Callable[[int], None] = lambda n: No
             raise SdfaError(f"the image has {len(data)} bytes, a slot of this device {room}") from None
         if error.is_error("PUSH"):
             raise SdfaError("the push was interrupted; the old image runs on: push again") from None
-        raise SdfaError(f"the device refused the image, the old one runs on: {error.reason}") from None
+        raise SdfaError(f"the device refused the image, the old one runs on: {_why(error, wanted, remote)}") from None
     remote.begin_again()
     if remote.info.model_id != wanted.model_id.hex():
         raise SdfaError(f"the device runs the model {remote.info.model_id}, not the pushed one: restart it")
+
+
+def _why(error: LinkError, image: Image, remote: Remote) -> str:
+    """With numbers where memory is short: a device says what the model that runs needs, and has perhaps more."""
+    name = "arena" if error.is_error("ARENA") else "tail" if error.is_error("TAIL") else ""
+    if not name:
+        return error.reason
+    needs, has = int(image.header[f"{name}_len"]), getattr(remote.info, f"{name}_len")
+    return (
+        f"{error.reason}: the image needs {needs:,} bytes, the one that runs {has:,}; build the device's program "
+        "with a compiled-in model that needs as much"
+    )
+
+
+def drop(remote: Remote) -> None:
+    """What was pushed counts no longer: the device runs the compiled-in image, from now on and after a restart."""
+    need_slots(remote)
+    remote.request("PUSH_DROP")
+    remote.begin_again()
 
 
 def _send(remote: Remote, data: bytes, told: Callable[[int], None]) -> None:

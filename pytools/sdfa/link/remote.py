@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device import State, Stats
+from sdfa.device.device import State, Stats
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
+from sdfa.image.records import VERSION as IMAGE_VERSION
 from sdfa.link.client import VERSION, Link, LinkError
-from sdfa.records import VERSION as IMAGE_VERSION
+from sdfa.tflite.graph import Int8Array
 
 DATA_MAX = 128
 OUTPUT, TAIL, IMAGE = range(3)
@@ -20,7 +20,7 @@ FEATURES = ("learning", "store", "selftest", "gate", "trace", "slots", "clock")
 """enum sdfa_link_flag, from bit 0 on."""
 _INFO = struct.Struct("<HH8sIIIIIIIIHHII")
 _STATS = struct.Struct("<QQQQIIIIII")
-_STORED = struct.Struct("<IIIIII")
+_STORED = struct.Struct("<IIIIIII")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds, struct sdfa_stored."""
+    """What the store holds, struct sdfa_stored. foreign: 1 if that is of another model, and nothing can be saved."""
 
     sequence: int
     steps: int
@@ -56,6 +56,7 @@ class Stored:
     broken: int
     saves_n: int
     free_n: int
+    foreign: int
 
 
 class Remote:
@@ -184,9 +185,10 @@ class Remote:
         )
         return Stats(steps, correct, loss, nonzero, updated, moved, weights, activations, logits)
 
-    def set(self, rate_q24: int, tau_q15: int, random: int) -> None:
-        """Rate, threshold and generator, all or none."""
-        self.request("SET", struct.pack("<III", rate_q24, tau_q15, random))
+    def set(self, rate_q24: int, tau_q15: int, random: int, steps: int | None = None) -> None:
+        """Rate, threshold and generator, and the steps behind the weights; all or none."""
+        self.request("SET", struct.pack("<III", rate_q24, tau_q15, random) + _u32(steps))
+        self.steps = self.steps if steps is None else steps
 
     def set_tail(self, tail: bytes) -> None:
         """These bytes (SPEC.md 1.5) as the weights in RAM."""
@@ -214,14 +216,20 @@ class Remote:
     def reset(self) -> None:
         """Factory weights in RAM; what is saved stays."""
         self.request("RESET")
+        self.steps = 0
 
     def forget(self) -> None:
         """Factory weights, after a restart too."""
         self.request("FORGET")
+        self.steps = 0
 
     def format(self) -> None:
         """Erase the store, whatever it holds."""
         self.request("FORMAT")
+
+
+def _u32(value: int | None) -> bytes:
+    return b"" if value is None else struct.pack("<I", value)
 
 
 def _timed(number: str, data: bytes) -> tuple[int, int | None]:

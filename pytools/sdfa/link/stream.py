@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import time
@@ -112,6 +113,8 @@ def _exclusive() -> bool | None:
 def _cannot_open(url: str, error: Exception) -> str:
     text = str(error)
     busy = "lock" in text or "busy" in text.lower() or "Access is denied" in text
+    if re.fullmatch(r"[\w.-]*[A-Za-z.][\w.-]*:\d+|\[[0-9a-f:]+\]:\d+", url):
+        return f"there is no serial port {url}: if it is a TCP port, write socket://{url}"
     missing = "No such file" in text or "FileNotFound" in text or getattr(error, "errno", None) == 2
     if missing:
         return f"port {url} is missing: is the board plugged in? `pytools device ports` lists what there is"

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import Image
+from sdfa.image.reader import Image
 from sdfa.link.remote import Remote
+from sdfa.tflite.graph import Int8Array
 from sdfa.twin.learn import Twin
 
 _HEAD = struct.Struct("<12I")

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sdfa.device import Stats
+from sdfa.device.device import Stats
 from sdfa.link.work import since
 
 SHOWN = 12

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.adapt import learn_stage, loss_of, quantize_input, quantize_targets, rmse, sample_orders
-from sdfa.check import made_up_samples
 from sdfa.data import Samples
-from sdfa.device import LearnTarget, Stats
+from sdfa.device.adapt import learn_stage, loss_of, quantize_input, quantize_targets, rmse, sample_orders
+from sdfa.device.check import made_up_samples
+from sdfa.device.device import LearnTarget, Stats
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import Image
+from sdfa.image.reader import Image
 from sdfa.link.remote import OUTPUT, Remote
+from sdfa.tflite.graph import Int8Array
 
 Told = Callable[[int], None]
 """Gets the number of samples done so far."""
@@ -47,26 +48,66 @@ def score(remote: Remote, image: Image, samples: Samples, told: Told) -> dict[st
 
 
 def teach(remote: Remote, image: Image, samples: Samples, epochs: int, seed: int, told: Told) -> dict[str, Any]:
-    """One step for each sample in each epoch, from the device's present weights on. Its order is that of `learn`."""
+    """One step for each sample in each epoch, from the device's present weights on. Its order is that of `learn`.
+
+    scores of the result: share that was right before its step, in the first half of the steps and in the second.
+    """
     if "learning" not in remote.info.features:
         raise SdfaError("nothing learns on this device: its image was exported with --train-last 0")
     x, before, done = quantize_input(image, samples.x), remote.stats(), 0
     targets = quantize_targets(image, samples.y) if loss_of(image) == "mse" else None
+    right: list[bool] = []
     for order in sample_orders(len(x), epochs, seed):
         for i in order:
-            remote.classify(x[i])
+            guess = remote.classify(x[i])
             if targets is None:
+                right.append(guess == int(samples.y[i]))
                 remote.learn(int(samples.y[i]))
             else:
                 remote.learn_target(targets[i])
             done += 1
             told(done)
-    return {"steps": done, "steps_in_all": remote.steps, "stats": asdict(since(remote.stats(), before))}
+    return {
+        "steps": done, "steps_in_all": remote.steps, "stats": asdict(since(remote.stats(), before)),
+        "scores": _halves(right),
+    }  # fmt: skip
+
+
+def _halves(right: list[bool]) -> list[float]:
+    """Shares in both halves. Where the second is worse by less than chance would make it (two standard errors), the
+    first: each was counted once, on other samples."""
+    half = len(right) // 2
+    if not half:
+        return []
+    first, second = float(np.mean(right[:half])), float(np.mean(right[half:]))
+    p = (first + second) / 2
+    return [first, first if 0 < first - second < 2 * (2 * p * (1 - p) / half) ** 0.5 else second]
+
+
+@contextlib.contextmanager
+def settings_for(remote: Remote, rate_q24: int, tau_q15: int, seed: int) -> Iterator[None]:
+    """Learn with these inside; afterwards, whatever happened, the device has its own rate and threshold again."""
+    own = remote.state()
+    remote.set(rate_q24, tau_q15, seed)
+
+    def put_back() -> None:
+        if (rate_q24, tau_q15) != (own.rate_q24, own.tau_q15):
+            remote.set(own.rate_q24, own.tau_q15, remote.state().random)
+
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(SdfaError):  # the reason of the first failure is what counts
+            put_back()
+        raise
+    put_back()
 
 
 def since(now: Stats, before: Stats) -> Stats:
     """What was counted in between: counters wrap around."""
     wide = ("loss", "weights_nonzero", "weights_updated", "moved")
+    if now.steps < before.steps:  # a reset or a load in between: the steps are those behind the weights
+        before = replace(before, steps=0)
     names = [f.name for f in fields(Stats)]
     return Stats(*((getattr(now, n) - getattr(before, n)) % (1 << (64 if n in wide else 32)) for n in names))
 

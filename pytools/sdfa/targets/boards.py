@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.csource import c_name
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
+from sdfa.image.csource import c_name
 from sdfa.targets.build import Program, host_compiler
 from sdfa.targets.families import CORTEX_M, RISCV, Family
 
@@ -92,17 +92,17 @@ def device_program(board: Board, model: Path, options: tuple[str, ...] = ()) -> 
     """How to build the device program for a board. model: NAME.c of an exported model, NAME.h beside it. options: of
     firmware/device/main.c, behind the board's own."""
     firmware, name, family = firmware_dir(), c_name(model.stem), board.family
-    own = (firmware / "src", firmware / "device", *board.source_dirs())
+    own = (firmware / "device", *board.source_dirs())
     script = boards_dir() / board.name / "board.ld"
     bare = ("-nostartfiles", "-Wl,--gc-sections", f"-L{boards_dir() / 'bare'}", f"-T{script}")
     return Program(
         name=f"device-{board.name}",
         compiler=(family.tool("gcc"),) if family else host_compiler(),
+        library=runtime_sources(),
         sources=(*(path for folder in own for path in sorted(folder.glob("*.c"))), model),
         include_dirs=(firmware / "src", firmware / "device", *board.include_dirs(), model.parent),
-        flags=(
-            *(family.flags if family else ("-std=c99", "-O2")),
-            *board.flags,
+        flags=(*(family.flags if family else ("-std=c99", "-O2")), *board.flags),
+        own_flags=(
             *(f"-DSDFA_MODEL={name}", f"-DSDFA_MODEL_CAPITALS={name.upper()}"),
             *board.options,
             *options,

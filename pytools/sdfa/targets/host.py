@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.build import Program, build, host_compiler
 from sdfa.targets.process import IMAGE, REPLIES, REQUESTS, run_batch
@@ -33,12 +33,13 @@ class Host:
 
     def recipe(self) -> Program:
         """How to build the batch program. SdfaError without a C compiler."""
-        app, src, port = firmware_dir() / "app", firmware_dir() / "src", boards_dir() / "host"
+        app, port = firmware_dir() / "app", boards_dir() / "host"
         return Program(
             name="host-sanitize" if self.sanitize else "host",
             compiler=host_compiler(),
-            sources=tuple(path for folder in (src, app, port) for path in sorted(folder.glob("*.c"))),
-            include_dirs=(src, app),
+            library=runtime_sources(),
+            sources=tuple(path for folder in (app, port) for path in sorted(folder.glob("*.c"))),
+            include_dirs=(firmware_dir() / "src", app),
             flags=_SANITIZE if self.sanitize else _FLAGS,
         )
 

@@ -35,7 +35,7 @@ class Machine:
     flags: of the compiler, beside the family's. flash: vectors and code. ram: stack lowest, then variables, the rest
     is the pool. image: where QEMU loads the model; apart from both. stack_len: bytes; below the RAM nothing that
     matters may lie. timer: where the family counts by one.
-    packing: of weights, see packing.py.
+    packing: of weights, see image/packing.py.
     """
 
     name: str

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
-from sdfa.packing import repacked
+from sdfa.image.packing import repacked
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.build import Program, build, find_tool
 from sdfa.targets.machines import MACHINES, Machine
@@ -59,13 +59,14 @@ class Qemu:
         """How to build the firmware. SdfaError without a cross compiler."""
         app, src, family = firmware_dir() / "app", firmware_dir() / "src", self.machine.family
         script = boards_dir() / "bare" / "link.ld"
-        own = tuple(path for folder in (src, app) for path in sorted(folder.glob("*.c")))
         return Program(
             name=self.machine.name,
             compiler=(family.tool("gcc"),),
-            sources=(*own, *family.port_sources()),
+            library=runtime_sources(),
+            sources=(*sorted(app.glob("*.c")), *family.port_sources()),
             include_dirs=(src, app, *family.port_dirs()),
-            flags=(*family.flags, *self.machine.flags, *_timer_flags(self.machine)),
+            flags=(*family.flags, *self.machine.flags),
+            own_flags=_timer_flags(self.machine),
             link_flags=("-nostartfiles", "-Wl,--gc-sections", f"-T{script}", *_symbols(self.machine)),
             depends=(script,),
             hint=f" (needs {family.packages})",

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from sdfa.data import Samples
-from sdfa.device import Stats
+from sdfa.device.device import Stats
+from sdfa.device.requests import NO_CLASS
 from sdfa.errors import SdfaError
-from sdfa.graph import Int8Array
-from sdfa.image_reader import Image, read_image
+from sdfa.image.reader import Image, read_image
 from sdfa.link.client import LinkError
 from sdfa.link.gate import hold_out
 from sdfa.link.remote import OUTPUT, Remote
 from sdfa.link.stream import connected
 from sdfa.link.work import bench
-from sdfa.stages import NO_CLASS
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.codes import error_value, request_name
+from sdfa.tflite.graph import Int8Array
 
 _LEAVE = 0xFFFFFFFF
 _STATS = ("steps", "correct", "loss", "weights_nonzero", "weights_updated", "moved", "saturated_weights",
@@ -36,7 +36,7 @@ class Serial:
     """url: of the port. timeout_s: after so long a silence a request is repeated. Each execute is one session.
 
     A device has no second machine beside the one that runs: while it works on the requests, the weights of the image
-    that is given take the place of what it has learned. Then that is put back; only the number of steps goes on.
+    that is given take the place of what it has learned. Then that is put back, with its number of steps.
     """
 
     url: str
@@ -73,7 +73,7 @@ def check_model(remote: Remote, image: Image) -> None:
 
 @contextlib.contextmanager
 def kept_learning(remote: Remote) -> Iterator[None]:
-    """Afterwards the device has the weights, settings and generator again that it had."""
+    """Afterwards the device has the weights, steps, settings and generator again that it had."""
     if "learning" not in remote.info.features:
         yield
         return
@@ -81,7 +81,7 @@ def kept_learning(remote: Remote) -> Iterator[None]:
 
     def put_back() -> None:
         remote.set_tail(tail)
-        remote.set(state.rate_q24, state.tau_q15, state.random)
+        remote.set(state.rate_q24, state.tau_q15, state.random, state.stats.steps)
 
     try:
         yield

@@ -6,9 +6,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from sdfa.bundle import boards_dir, firmware_dir
-from sdfa.csource import CSource
+from sdfa.bundle import boards_dir, firmware_dir, runtime_sources
 from sdfa.errors import SdfaError
+from sdfa.image.csource import CSource
 from sdfa.targets.build import Program, build
 from sdfa.targets.families import Family
 from sdfa.targets.machines import Machine
@@ -31,15 +31,16 @@ def code_len(machine: Machine, name: str, csource: CSource, loss: str | None) ->
 
 
 def _recipe(machine: Machine, name: str, folder: Path, loss: str | None) -> Program:
-    src = firmware_dir() / "src"
     learn = {"softmax_ce": ("-DLEARN_LABEL",), "mse": ("-DLEARN_TARGET",), None: ()}[loss]
     model = (f'-DMODEL_H="{name}.h"', f"-DMODEL(x)={name}_##x", f"-DMODEL_LEN(x)={name.upper()}_##x##_LEN")
     return Program(
         name=f"size-{machine.name}",
         compiler=(machine.family.tool("gcc"),),
-        sources=(*sorted(src.glob("*.c")), folder / f"{name}.c", boards_dir() / "size" / "main.c"),
-        include_dirs=(src, folder),
-        flags=(*machine.family.flags, *machine.flags, *model, *learn),
+        library=runtime_sources(),
+        sources=(folder / f"{name}.c", boards_dir() / "size" / "main.c"),
+        include_dirs=(firmware_dir() / "src", folder),
+        flags=(*machine.family.flags, *machine.flags),
+        own_flags=(*model, *learn),
         link_flags=("-nostartfiles", "-Wl,--gc-sections", "-Wl,--entry=main", *machine.family.room),
         hint=f" (needs {machine.family.packages})",
     )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.records import MASTER_BITS
+from sdfa.image.records import MASTER_BITS
 from sdfa.twin.fixedpoint import MASK32, Int64Array, UInt64Array, i64, lcg_jumps, mix
 from sdfa.twin.learn import Twin
 from sdfa.twin.update import BIAS_MAX

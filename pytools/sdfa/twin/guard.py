@@ -52,6 +52,8 @@ class Guard:
 
     def step(self) -> int:
         """The bits of what is wrong, at the end of a window; else 0."""
+        if self.twin.stats.steps < self._start.steps:  # a reset or a load: the window begins anew
+            self._start = replace(self.twin.stats)
         if self.twin.stats.steps - self._start.steps < self.config.window:
             return 0
         window = self._window()

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.image_checks import ints, size
-from sdfa.image_reader import Image
-from sdfa.packing import plain_weights
-from sdfa.records import KIND_OF, LAYER_KEEP, LAYER_TAIL
+from sdfa.image.checks import ints, size
+from sdfa.image.packing import plain_weights
+from sdfa.image.reader import Image
+from sdfa.image.records import KIND_OF, LAYER_KEEP, LAYER_TAIL
 from sdfa.twin.fixedpoint import Int64Array, i64, softmax
 from sdfa.twin.kernels import (
     accumulate,

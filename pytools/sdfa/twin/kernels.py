@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.image_checks import ints
-from sdfa.records import ADD_SUBTRACT
+from sdfa.image.checks import ints
+from sdfa.image.records import ADD_SUBTRACT
 from sdfa.twin.fixedpoint import Int64Array, i64, mbqm, rdbpot, srdhm, wrap32
 
 __all__ = [

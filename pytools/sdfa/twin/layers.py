@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.image_checks import ints
-from sdfa.image_reader import Image
-from sdfa.records import FEEDBACKS, LIVE_CENTRED, LOSSES, RATIO, table_count
+from sdfa.image.checks import ints
+from sdfa.image.reader import Image
+from sdfa.image.records import FEEDBACKS, LIVE_CENTRED, LOSSES, RATIO, table_count
 from sdfa.twin.fixedpoint import Int64Array, i64
 
 Int8Array = npt.NDArray[np.int8]

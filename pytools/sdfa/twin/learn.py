@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.image_checks import ints
-from sdfa.image_reader import Image
-from sdfa.records import LEARNED
+from sdfa.image.checks import ints
+from sdfa.image.reader import Image
+from sdfa.image.records import LEARNED
 from sdfa.twin import infer
 from sdfa.twin.error import Error, Threshold, cross_entropy, logits, sat16, squared
 from sdfa.twin.fixedpoint import Int64Array, i64

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.errors import SdfaError
-from sdfa.records import MASTER_BITS
+from sdfa.image.records import MASTER_BITS
 from sdfa.twin.fixedpoint import LCG_INCREMENT, LCG_MULTIPLIER, MASK32, Int64Array, i64, lanes, lcg_jumps, mix, octets
 from sdfa.twin.layers import Layer
 

@@ -1,0 +1,51 @@
+"""Whether float samples are in the units that a model was trained on: the range of its int8 input tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sdfa.image.reader import Image
+
+OUTSIDE_SHARE = 0.05
+"""So many values beyond the range are still outliers: of normal values whose range was taken at two standard
+deviations, which is narrow, 4.6 % are. Pixels 0 ... 255 for a range of 0 ... 1 have all their ink outside."""
+FAR_SHARE = 0.005
+"""So many that are further out than the range is wide: sparse inputs in a wrong unit have no more, outliers fewer."""
+FEW_STEPS = 8
+"""Samples within so many of the 256 values of the input have lost what told them apart."""
+
+
+def unit_notes(name: Path | str, x: npt.NDArray[Any], scale: float, zero_point: int) -> list[str]:
+    """A line if x cannot be in the model's units, else nothing. x: floats in real units; int8 is what it is.
+
+    scale, zero_point: of the model's input, which holds (q - zero_point) * scale, q = -128 ... 127.
+    """
+    if x.dtype == np.int8 or x.size == 0:
+        return []
+    low, high = (-128 - zero_point) * scale, (127 - zero_point) * scale
+    slack, width = scale / 2, high - low
+    beyond = np.maximum(low - x, x - high)
+    outside, far = float(np.mean(beyond > slack)), float(np.mean(beyond > width))
+    least, most = float(x.min()), float(x.max())
+    told = f"the model's input takes {low:.4g} to {high:.4g}, x has {least:.4g} to {most:.4g}"
+    if outside > OUTSIDE_SHARE or far > FAR_SHARE:
+        return [
+            f"{name}: {100 * outside:.0f} % of the values are clamped: {told}; give x in the units the model was "
+            "trained on"
+        ]
+    if 0 < most - least < FEW_STEPS * scale:
+        return [
+            f"{name}: all values fall on {FEW_STEPS} or fewer of the 256 that the input can have: {told}; give x in "
+            "the units the model was trained on"
+        ]
+    return []
+
+
+def image_notes(name: Path | str, image: Image, x: npt.NDArray[Any]) -> list[str]:
+    """The same for the input of an image."""
+    tensor = image.tensors[int(image.header["input"])]
+    return unit_notes(name, x, float(tensor["scale"]), int(tensor["zero_point"]))

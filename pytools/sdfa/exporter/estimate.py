@@ -1,0 +1,106 @@
+"""What an image will cost on a core, before anything runs there: an estimate from measured kernels.
+
+The figures are those of tests/bench/results.json, which `make bench` measures: executed instructions on emulated
+boards. Instructions of a layer are its multiplications, or elements, times the measured rate of the same kernel at the
+most similar length of a dot product; those of a learning step are the digits' per weight that learns.
+tests/test_estimate.py says how far off that is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sdfa.bundle import bench_file
+from sdfa.image.packing import layer_rows, op_macs
+from sdfa.image.reader import Image
+
+CORES = {
+    "Cortex-M0": "microbit", "Cortex-M3": "mps2-an385", "Cortex-M4": "mps2-an386", "Cortex-M33": "mps2-an505",
+    "Cortex-M55": "mps3-an547", "RISC-V rv32imac": "riscv32",
+}  # fmt: skip
+"""Core -> the emulated board that was measured. A Cortex-M7 takes what an M4 takes."""
+
+Figures = dict[str, int]
+
+# (length of a dot product, multiplications) of what was measured
+_DENSE = {"dense 64->32": (64, 2048), "dense 256->64": (256, 16384), "dense 784->128": (784, 100352)}
+_CONV = {
+    "conv 3x3 28x28x1->8": (9, 56448), "conv 3x3 16x16x8->16": (72, 294912), "conv 3x3 16x16x32->32": (288, 2359296),
+    "conv 3x3 8x8x64->64": (576, 2359296),
+}  # fmt: skip
+_DEPTHWISE, _POOL, _SOFTMAX, _ADD = 72_000, 4096, 10, 4096
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """run, learn: instructions; learn: of sdfa_learn alone, 0 where nothing learns. code, stack: bytes."""
+
+    run: int
+    learn: int
+    code: int
+    stack: int
+
+    @property
+    def step(self) -> int:
+        """An inference and the update that follows it."""
+        return self.run + self.learn
+
+
+def estimates(image: Image) -> dict[str, Estimate]:
+    """By the name of the core."""
+    figures: dict[str, Figures] = json.loads(bench_file().read_text(encoding="utf-8"))["figures"]
+    return {core: _estimate(image, figures[board]) for core, board in CORES.items()}
+
+
+def _estimate(image: Image, of: Figures) -> Estimate:
+    learns = image.learning is not None
+    digits = "digits, learning" if learns else "digits, inference"
+    run = sum(_instructions(image, kind, op, of) for kind, op in image.ops)
+    update = of["digits, learning: step, instructions"] - of["digits, learning: run, instructions"]
+    learn = update * len(image.tail) / of["digits, learning: tail, bytes"]
+    code, stack = of[f"{digits}: code, bytes"], of[f"{digits}: stack, bytes"]
+    return Estimate(round(run), round(learn), code, stack)
+
+
+def _instructions(image: Image, kind: str, op: np.void, of: Figures) -> float:
+    """Of one operation."""
+    out = image.tensors[int(op["out"])]
+    elements = int(out["h"]) * int(out["w"]) * int(out["c"])
+    if kind == "dense":
+        return op_macs(image, kind, op) * _rate(_DENSE, int(op["in_n"]), of)
+    if kind == "conv":
+        return op_macs(image, kind, op) * _rate(_CONV, layer_rows(image, kind, op)[1], of)
+    if kind == "depthwise":
+        return op_macs(image, kind, op) * of["depthwise 3x3 25x5x64: instructions"] / _DEPTHWISE
+    if kind in ("avgpool", "maxpool"):
+        return elements * int(op["kh"]) * int(op["kw"]) * of["max pool 2x2: instructions"] / _POOL
+    if kind == "softmax":
+        return elements * of["softmax: instructions"] / _SOFTMAX
+    source = image.tensors[int(op["in"])]
+    return max(elements, int(source["h"]) * int(source["w"]) * int(source["c"])) * of["add: instructions"] / _ADD
+
+
+def _rate(measured: dict[str, tuple[int, int]], length: int, of: Figures) -> float:
+    """Instructions per multiplication of dot products of this length: linear in 1 / length between measured ones."""
+    known = sorted((1 / k, of[f"{name}: instructions"] / macs) for name, (k, macs) in measured.items())
+    inverse, rates = zip(*known, strict=True)
+    if 1 / length > inverse[-1]:  # shorter than any: what each product costs beside its multiplications counts
+        slope = (rates[-1] - rates[-2]) / (inverse[-1] - inverse[-2])
+        return float(rates[-1] + slope * (1 / length - inverse[-1]))
+    return float(np.interp(1 / length, inverse, rates))
+
+
+def estimate_report(image: Image, clock: float) -> dict[str, Any]:
+    """As data, for cores at `clock` MHz; per second: at one instruction per cycle, which real cores do not reach."""
+    rows = {}
+    for core, e in estimates(image).items():
+        rows[core] = {
+            "run": e.run, "learn": e.learn, "code": e.code, "stack": e.stack,
+            "runs_per_second": clock * 1e6 / max(e.run, 1),
+            "steps_per_second": clock * 1e6 / max(e.step, 1) if e.learn else None,
+        }  # fmt: skip
+    return {"clock_mhz": clock, "cores": rows}

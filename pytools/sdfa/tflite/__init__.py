@@ -1,0 +1,1 @@
+"""TensorFlow Lite files: read to a Graph, and written. Without TensorFlow."""
