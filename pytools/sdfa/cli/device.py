@@ -114,7 +114,9 @@ def info(
 @grouped
 def run(
     where: Where,
-    inputs: Annotated[Path, typer.Option(metavar="FILE", help="Inputs: .npy, int8 or float, shape (n, *input).")],
+    inputs: Annotated[
+        Path, typer.Option(metavar="FILE", help="Inputs (n, *input), int8 or float: .npy, or .npz with x.")
+    ],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="Outputs: .npy, int8, shape (n, *output).")],
     image: ImageOpt = None,
     json_to: JsonOpt = None,

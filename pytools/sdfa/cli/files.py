@@ -125,7 +125,8 @@ def show_export(report: dict[str, Any], files: list[Path]) -> None:
 def quantize(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")],
     calib: Annotated[
-        Path, typer.Option(metavar="FILE", help="Samples (.npz with x, float32) that show the ranges; 100 or more.")
+        Path,
+        typer.Option(metavar="FILE", help="Samples (.npz with x, float32) of all ranges: 10 at least, better 100."),
     ],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The int8 .tflite file.")],
     train_last: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,7 @@ from sdfa.cli.base import (
     show_notes,
 )
 from sdfa.cli.options import grouped
+from sdfa.data import read_arrays
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
 
@@ -36,20 +38,22 @@ if TYPE_CHECKING:
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
-    """The array of a .npy file."""
+    """The array of a .npy file, or x of a .npz file."""
+    if zipfile.is_zipfile(path):
+        return read_arrays(path, ("x",))[0]
     try:
         array = np.load(io.BytesIO(read_bytes(path, "inputs saved with numpy.save")), allow_pickle=False)
     except (ValueError, EOFError, MemoryError, SyntaxError):
         raise SdfaError(f"{path} is no .npy array of numbers, or damaged: save it with numpy.save") from None
-    if not isinstance(array, np.ndarray):
-        raise SdfaError(f"{path} is a .npz file: save the inputs alone with numpy.save")
-    return array
+    return np.asarray(array)
 
 
 @app.command()
 def run(
     image: ImageArg,
-    inputs: Annotated[Path, typer.Option(metavar="FILE", help="Inputs: .npy, int8 or float, shape (n, *input).")],
+    inputs: Annotated[
+        Path, typer.Option(metavar="FILE", help="Inputs (n, *input), int8 or float: .npy, or .npz with x.")
+    ],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="Outputs: .npy, int8, shape (n, *output).")],
     target: TargetOpt = "host",
     json_to: JsonOpt = None,

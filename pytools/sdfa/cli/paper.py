@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -178,7 +179,7 @@ def results(
     check_folder(out)
     check_folder(work)
     out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"ran": [], "skipped": {}}
+    found: dict[str, Any] = {"ran": [], "skipped": {}, "seconds": {}}
     say = progress.print if json_to else console.print
     for run in chosen_runs(only.split(",") if only else [], quick):
         if missing := run.missing():
@@ -188,10 +189,13 @@ def results(
         progress.print(f"{run.name} ...")
         options = [*(["--quick"] if quick else []), *(["--jobs", str(jobs)] if run.command[0] in _PARALLEL else [])]
         folder = work / f"{run.name}{'-quick' if quick else ''}"
+        began = time.monotonic()
         with console.capture() if json_to else nullcontext():
             app(["experiment", *run.command, *options, "-o", str(folder)], standalone_mode=False)
         keep_parts(folder, out / PARTS / run.name)
         found["ran"].append(run.name)
+        found["seconds"][run.name] = round(time.monotonic() - began, 1)
+        progress.print(f"{run.name}: {found['seconds'][run.name]:.0f} s")
     found["page"] = str(write_page(out))
     emit(found, json_to, lambda: console.print(f"Wrote {found['page']}", soft_wrap=True))
 

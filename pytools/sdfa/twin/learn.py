@@ -234,7 +234,8 @@ class Twin:
     def _step(self, seen: _Pass, error: Error) -> None:
         self.stats.steps += 1
         self.stats.loss += error.loss
-        self.stats.saturated_logits += int(np.isin(seen.outputs[-1], (-128, 127)).sum())
+        q = seen.outputs[-1]
+        self.stats.saturated_logits += int(np.count_nonzero((q == -128) | (q == 127)))
         if not error.e.any():
             return
         deltas = self._deltas(seen, error.e)
