@@ -19,22 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Float32Array, check_inputs, load_inputs
-from sdfa.device.adapt import (
-    Outcome,
-    Settings,
-    adapt,
-    input_shape,
-    loss_of,
-    output_shape,
-    quantize_input,
-    quantize_values,
-    rmse,
-    samples_from,
-)
+from sdfa.device.adapt import Outcome, Settings, adapt, rmse
 from sdfa.device.bench import bench
 from sdfa.device.care import Care
 from sdfa.device.check import check
 from sdfa.device.device import Device as Machine
+from sdfa.device.samples import input_shape, loss_of, output_shape, quantize_input, quantize_values, samples_from
 from sdfa.device.units import image_notes, unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
