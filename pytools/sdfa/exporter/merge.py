@@ -19,7 +19,7 @@ def merge(image: Image, model: bytes) -> bytes:
     Raises SdfaError when nothing was learned, the file is another one, or its constants are shared between layers.
     """
     if image.learned_tail is None:
-        raise SdfaError("this image holds no learned values: it is fresh from the exporter; run pytools learn first")
+        raise SdfaError("this image holds no learned values: it is fresh from the exporter; let it learn first")
     if hashlib.sha256(model).hexdigest() != image.meta.get("source_sha256"):
         source = str(image.meta.get("source"))
         raise SdfaError(f"the image was exported from another file (named {source!r}): give that .tflite file")
