@@ -90,7 +90,9 @@ def test_an_unsupported_operation_is_named_with_its_place(shared: Path, refused:
 )  # fmt: skip
 def test_a_bad_model_toml(work: Path, refused: Any, text: str, message: str) -> None:
     (work / "model.toml").write_text(f"{text}\n")
-    assert message in refused(*EXPORT, *(["--train-last", "3"] if "budget" in text else []))
+    line = refused(*EXPORT, *(["--train-last", "3"] if "budget" in text else []))
+    assert message in line
+    assert ("let fewer layers learn (--train-last)" in line) == ("budget" in text)
 
 
 def test_a_flash_budget_names_three_contributors(work: Path, refused: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.clikit import EXPORT, IMAGE, LEARN, X, Y
+from tests.clikit import EXPORT, IMAGE, LEARN, Cli, X, Y, done
 
 BAD_SAMPLES: dict[str, tuple[Any, Any, str]] = {
     "shape": (X[:, :, :7], Y, "has the shape (20, 8, 7, 1), but the model takes (n, 8, 8, 1)"),
@@ -76,9 +76,14 @@ def test_bad_inputs(refused: Any, tmp_path: Path, kind: str) -> None:
     assert message in refused("run", IMAGE, "--inputs", path, "-o", "y.npy")
 
 
-def test_npz_and_folders_are_no_inputs(refused: Any) -> None:
-    assert "ok.npz is a .npz file: save the inputs alone with numpy.save" in refused(
-        "run", IMAGE, "--inputs", "ok.npz", "-o", "y.npy"
-    )
+def test_inputs_may_be_the_x_of_a_npz_file(work: Path, pytools: Cli) -> None:
+    done(pytools("run", IMAGE, "--inputs", "ok.npz", "-o", "y.npy"))
+    done(pytools("run", IMAGE, "--inputs", "x.npy", "-o", "z.npy"))
+    np.testing.assert_array_equal(np.load("y.npy"), np.load("z.npy"))
+
+
+def test_other_npz_files_and_folders_are_no_inputs(refused: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "z.npz", z=X)
+    assert "has no array x (it has z)" in refused("run", IMAGE, "--inputs", tmp_path / "z.npz", "-o", "y.npy")
     for path in ("digits", "none.npy"):
         assert "give inputs saved with numpy.save" in refused("run", IMAGE, "--inputs", path, "-o", "y.npy")

@@ -149,11 +149,12 @@ def test_load_targets(tmp_path: Path, kind: str) -> None:
         (X, Y[:3], "x (4, 2, 3) and y (3,) must have the same length"),
         (X, np.int64(1), "x (4, 2, 3) and y () must have the same length"),
         (np.float32(1), np.int64(1), "x has the shape (), but the model takes (n, 2, 3)"),
-        (np.where(X[1, 0, 2] == X, np.nan, X), Y, "x has 1 values that are not finite, first x[1, 0, 2]"),
+        (np.where(X[1, 0, 2] == X, np.nan, X), Y, "x has 1 value that is not finite, first x[1, 0, 2]"),
         (np.full(X.shape, 1e39), Y, "x has 24 values that are not finite, first x[0, 0, 0]"),
         (X, Y[:, None], "y has the shape (4, 1), but labels need (n,)"),
         (X, Y.astype(float), "y is float64, but labels are integers; save y.astype('int64')"),
         (X, Y > 0, "y is bool, but labels are integers"),
+        (X, np.array(["wave"] * len(Y)), "y holds texts like 'wave', but labels are the numbers of the classes"),
         (X, Y + 1, "y[2] is 3, but the model's labels are 0 ... 2; renumber them"),
         (X, Y - 1, "y[0] is -1, but the model's labels are 0 ... 2"),
         (X, Y.astype(np.uint64) + np.uint64(2**64 - 2), "y[0] is 18446744073709551614, but"),
@@ -169,7 +170,7 @@ def test_refuses_bad_arrays(tmp_path: Path, x: Any, y: Any, message: str) -> Non
         (Y, "y has the shape (4,), but targets need (n, outputs)"),
         (np.zeros((4, 0)), "y has the shape (4, 0), but targets need (n, outputs)"),
         (np.array([["a"]] * 4), "y is <U1, but targets are numbers"),
-        (np.array([[1.0], [2], [np.inf], [3]]), "y has 1 values that are not finite, first y[2, 0]"),
+        (np.array([[1.0], [2], [np.inf], [3]]), "y has 1 value that is not finite, first y[2, 0]"),
     ],
 )
 def test_refuses_bad_targets(tmp_path: Path, y: Any, message: str) -> None:

@@ -21,7 +21,7 @@ from sdfa.device.device import Device
 from sdfa.exporter.export import Options, export_graph
 from sdfa.keras import Quantized
 from sdfa.keras import model as keras_model
-from sdfa.keras.error_report import short_name
+from sdfa.keras.error_report import layer_names, short_name
 from sdfa.keras.tensorflow import tensorflow
 from sdfa.lower import lower
 from sdfa.targets import Host
@@ -253,3 +253,17 @@ def test_what_is_a_keras_model(tmp_path: Path) -> None:
 def test_names_of_layers() -> None:
     assert short_name("functional_1/conv2d_1/Relu;functional_1/bias") == "conv2d_1/Relu"
     assert short_name("PartitionedCall:0") == "PartitionedCall:0"
+
+
+@pytest.mark.parametrize(
+    ("names", "layers", "shown"),
+    [
+        (["conv2d_1/Relu", "dense_1/MatMul", "PartitionedCall:0"], {"conv2d", "dense"},
+         ["conv2d/Relu", "dense/MatMul", "PartitionedCall:0"]),
+        (["conv2d_1/Relu", "conv2d_1_1/Relu"], {"conv2d", "conv2d_1"}, ["conv2d/Relu", "conv2d_1/Relu"]),
+        (["conv2d/Relu", "conv2d_1/Relu"], {"conv2d", "conv2d_1"}, ["conv2d/Relu", "conv2d_1/Relu"]),
+        (["dense_1/MatMul"], set(), ["dense_1/MatMul"]),
+    ],
+)  # fmt: skip
+def test_names_are_those_of_keras(names: list[str], layers: set[str], shown: list[str]) -> None:
+    assert layer_names(names, layers) == shown

@@ -180,6 +180,11 @@ def test_the_merged_model_can_be_exported_again(work: Path, pytools: Cli) -> Non
     assert np.load("y.npy").tobytes() == digits_case("bp").said.tobytes()
 
 
+def test_the_model_of_keras_is_not_the_file(work: Path, pytools: Cli) -> None:
+    (work / "model.keras").write_bytes(b"PK\3\4 and so on")
+    assert "this is a Keras model: give the .tflite file" in _refused(pytools, work, "learned.sdfa", "model.keras")
+
+
 def test_an_image_without_learned_values(work: Path, pytools: Cli) -> None:
     assert "holds no learned values" in _refused(pytools, work, "fresh.sdfa", "model.tflite")
 

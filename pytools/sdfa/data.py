@@ -185,9 +185,8 @@ def _finite(path: Path | str, name: str, values: npt.NDArray[Any]) -> Float32Arr
     bad = np.argwhere(~np.isfinite(single))
     if len(bad):
         at = ", ".join(map(str, bad[0]))
-        raise SdfaError(
-            f"{path}: {name} has {len(bad)} values that are not finite, first {name}[{at}]; drop those samples"
-        )
+        what = "1 value that is" if len(bad) == 1 else f"{len(bad)} values that are"
+        raise SdfaError(f"{path}: {name} has {what} not finite, first {name}[{at}]; drop those samples")
     return single
 
 
@@ -195,6 +194,11 @@ def _labels(path: Path | str, y: npt.NDArray[Any], classes: int) -> Int64Array:
     """y as int64[n] in 0 ... classes - 1."""
     if y.ndim != 1:
         raise SdfaError(f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample")
+    if y.dtype.kind in "US":
+        raise SdfaError(
+            f"{path}: y holds texts like {str(y.flat[0])!r}, but labels are the numbers of the classes, in the order "
+            "of the model's outputs: save [names.index(v) for v in y], where names are those classes"
+        )
     if y.dtype.kind not in "iu":
         raise SdfaError(f"{path}: y is {y.dtype}, but labels are integers; save y.astype('int64')")
     bad = np.flatnonzero((y < 0) | (y >= classes))

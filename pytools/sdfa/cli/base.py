@@ -33,15 +33,7 @@ TargetOpt = Annotated[
 SeedOpt = Annotated[
     int, typer.Option(metavar="N", help="Seed of the order of samples and of the rounding.", min=0, max=SEED_MAX)
 ]
-CentredOpt = Annotated[
-    bool | None,
-    typer.Option(
-        "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
-    ),
-]
-RankOpt = Annotated[
-    int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
-]
+NameOpt = Annotated[str | None, typer.Option(metavar="NAME", help="C name of the model (default: its own).")]
 HeadroomOpt = Annotated[
     float | None,
     typer.Option(metavar="X", help="Keras models: range of what will learn, times what it is now (default 1.25)."),

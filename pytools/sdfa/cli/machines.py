@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,25 +28,32 @@ from sdfa.cli.base import (
     progress,
     show_notes,
 )
+from sdfa.cli.options import grouped
+from sdfa.data import read_arrays
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
 
+if TYPE_CHECKING:
+    from sdfa.device.adapt import Settings
+
 
 def load_array(path: Path) -> npt.NDArray[Any]:
-    """The array of a .npy file."""
+    """The array of a .npy file, or x of a .npz file."""
+    if zipfile.is_zipfile(path):
+        return read_arrays(path, ("x",))[0]
     try:
         array = np.load(io.BytesIO(read_bytes(path, "inputs saved with numpy.save")), allow_pickle=False)
     except (ValueError, EOFError, MemoryError, SyntaxError):
         raise SdfaError(f"{path} is no .npy array of numbers, or damaged: save it with numpy.save") from None
-    if not isinstance(array, np.ndarray):
-        raise SdfaError(f"{path} is a .npz file: save the inputs alone with numpy.save")
-    return array
+    return np.asarray(array)
 
 
 @app.command()
 def run(
     image: ImageArg,
-    inputs: Annotated[Path, typer.Option(metavar="FILE", help="Inputs: .npy, int8 or float, shape (n, *input).")],
+    inputs: Annotated[
+        Path, typer.Option(metavar="FILE", help="Inputs (n, *input), int8 or float: .npy, or .npz with x.")
+    ],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="Outputs: .npy, int8, shape (n, *output).")],
     target: TargetOpt = "host",
     json_to: JsonOpt = None,
@@ -82,56 +91,74 @@ def run(
     emit(result, json_to, show)
 
 
+@dataclass(frozen=True)
+class Learns:
+    """How a target learns, and what looks after it (sdfa_care.h)."""
+
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
+    ] = 1
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate (default: the image's).")] = None
+    threshold: Annotated[
+        float | None, typer.Option(metavar="ERROR", help="Error threshold (default: the image's).")
+    ] = None
+    seed: SeedOpt = 1
+    hold_out: Annotated[
+        int,
+        typer.Option(metavar="M", help="Hold M samples out; an epoch that does worse on them is taken back.", min=0),
+    ] = 0
+    replay: Annotated[int, typer.Option(metavar="N", help="Keep N samples in a replay ring.", min=0)] = 0
+    replay_policy: Annotated[
+        str, typer.Option(metavar="POLICY", help="Which samples stay: reservoir, balanced (over the classes).")
+    ] = "reservoir"
+    replay_steps: Annotated[
+        int, typer.Option(metavar="N", help="Steps from the ring after each new sample.", min=1, max=1000)
+    ] = 1
+    guard: Annotated[
+        str, typer.Option(metavar="WHAT", help="When learning goes wrong: report, or halve the rate and go back.")
+    ] = ""
+    freeze: Annotated[
+        str, typer.Option(metavar="LAYERS", help="Trainable layers that stay as they are: 0 is the first; 0,1 two.")
+    ] = ""
+    balance: Annotated[bool, typer.Option("--balance", help="Errors of rare classes weigh more.")] = False
+    decay: Annotated[
+        float, typer.Option(metavar="SHARE", help="Go this share of the way back to the factory weights...", min=0)
+    ] = 0.0
+    decay_every: Annotated[int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)] = 16
+    add_class: Annotated[
+        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
+    ] = 0
+
+    def settings(self) -> Settings:
+        from sdfa.device.adapt import Settings
+        from sdfa.device.care import Care, layer_numbers
+
+        care = Care(
+            self.replay, self.replay_policy, self.replay_steps, self.guard, frozen=layer_numbers(self.freeze),
+            balance=self.balance, decay=self.decay, decay_every=self.decay_every, hold_out=self.hold_out,
+            added=self.add_class,
+        )  # fmt: skip
+        return Settings(self.epochs, self.lr, self.threshold, self.seed, care)
+
+
 @app.command()
+@grouped
 def learn(
     image: ImageArg,
     data: Annotated[Path, typer.Option(metavar="FILE", help="Samples: .npz with x and y.")],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The learned image.")],
+    *,
     target: TargetOpt = "host",
-    epochs: Annotated[
-        int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
-    ] = 1,
-    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate (default: the image's).")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="ERROR", help="Error threshold (default: the image's).")
-    ] = None,
-    seed: SeedOpt = 1,
+    learns: Learns,
     eval_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples to score on (default: the learned ones).")
     ] = None,
     old_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples that must not be forgotten, to score on.")
     ] = None,
-    hold_out: Annotated[
-        int,
-        typer.Option(metavar="M", help="Hold M samples out; an epoch that does worse on them is taken back.", min=0),
-    ] = 0,
-    replay: Annotated[int, typer.Option(metavar="N", help="Keep N samples in a replay ring.", min=0)] = 0,
-    replay_policy: Annotated[
-        str, typer.Option(metavar="POLICY", help="Which samples stay: reservoir, balanced (over the classes).")
-    ] = "reservoir",
-    replay_steps: Annotated[
-        int, typer.Option(metavar="N", help="Steps from the ring after each new sample.", min=1, max=1000)
-    ] = 1,
     replay_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples that the ring starts with, such as old ones.")
     ] = None,
-    guard: Annotated[
-        str, typer.Option(metavar="WHAT", help="When learning goes wrong: report, or halve the rate and go back.")
-    ] = "",
-    freeze: Annotated[
-        str, typer.Option(metavar="LAYERS", help="Trainable layers that stay as they are: 0 is the first; 0,1 two.")
-    ] = "",
-    balance: Annotated[bool, typer.Option("--balance", help="Errors of rare classes weigh more.")] = False,
-    decay: Annotated[
-        float, typer.Option(metavar="SHARE", help="Go this share of the way back to the factory weights...", min=0)
-    ] = 0.0,
-    decay_every: Annotated[
-        int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)
-    ] = 16,
-    add_class: Annotated[
-        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
-    ] = 0,
     html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
@@ -144,8 +171,7 @@ def learn(
     --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
     --guard halve -o learned.sdfa[/cyan]
     """
-    from sdfa.device.adapt import Settings, adapt, report, samples_of
-    from sdfa.device.care import Care, layer_numbers
+    from sdfa.device.adapt import adapt, report, samples_of
     from sdfa.device.differences import learned_where
     from sdfa.device.trouble import notes, reasons
     from sdfa.device.units import image_notes
@@ -157,21 +183,19 @@ def learn(
     check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
     check_outputs(pages, [image], json_to)  # the image itself may go on learning
     raw, parsed = load_image(image)
-    read = {path: samples_of(parsed, path, add_class) for path in (data, eval_data, old_data, replay_data) if path}
+    read = {
+        path: samples_of(parsed, path, learns.add_class) for path in (data, eval_data, old_data, replay_data) if path
+    }
     samples, judge, old, memories = read[data], *(read[p] if p else None for p in (eval_data, old_data, replay_data))
-    care = Care(
-        replay, replay_policy, replay_steps, guard, frozen=layer_numbers(freeze), balance=balance, decay=decay,
-        decay_every=decay_every, hold_out=hold_out, added=add_class,
-    )  # fmt: skip
-    settings = Settings(epochs, lr, threshold, seed, care)
-    with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
+    settings = learns.settings()
+    with progress.status(f"learning {len(samples.x)} samples, {learns.epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
     result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
     result["warnings"] = [note for path, s in read.items() for note in image_notes(path, parsed, s.x)]
     result["warnings"] += notes(
         reasons(parsed, outcome.stats, outcome.scores), result["settings"]["learning_rate"],
-        f"Learn again from {image}, with", "" if guard == "halve" else ", or let --guard halve find a rate",
+        f"Learn again from {image}, with", "" if learns.guard == "halve" else ", or let --guard halve find a rate",
     )  # fmt: skip
     result |= learned_where(parsed, outcome, judge or samples)
     if html_to:

@@ -15,6 +15,7 @@ from sdfa.device.differences import confusions, layer_differences, running_accur
 from sdfa.image.reader import Image, read_image
 from sdfa.targets import Target
 from sdfa.tflite.graph import Int8Array
+from sdfa.twin.infer import Run as Inferred
 from sdfa.twin.infer import run
 from sdfa.twin.learn import Twin
 from sdfa.twin.reference import FloatTail, features
@@ -75,12 +76,8 @@ def _check_learning(
     order = _learn_order(len(x), steps, seed)
     stage = learn_stage(image, x[order], samples.y[order])
     session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
-    twin = Twin(image)
-    before = twin.run(x)
-    twin.stats.steps = 0  # a device counts from the moment when it opens the image
-    twin.random = seed & 0x7FFFFFFF
-    teach(twin, stage)
-    after, outputs = twin.run(x), np.concatenate(session.outputs)
+    twin, before, after = _taught(data, x, stage, seed)
+    outputs = np.concatenate(session.outputs)
     told: dict[str, Any] = {}
     if is_real and isinstance(stage, Learn):
         ends = twin.classes_of(before), twin.classes_of(after)
@@ -95,6 +92,16 @@ def _check_learning(
         "learning": _compare_state(session, twin),
         "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),
     }
+
+
+def _taught(data: bytes, x: Int8Array, stage: Learn | LearnTarget, seed: int) -> tuple[Twin, Inferred, Inferred]:
+    """The twin behind these steps, and what it said about x before and behind them."""
+    twin = Twin(read_image(data))
+    before = twin.run(x)
+    twin.stats.steps = 0  # a device counts from the moment when it opens the image
+    twin.random = seed & 0x7FFFFFFF
+    teach(twin, stage)
+    return twin, before, twin.run(x)
 
 
 def teach(twin: Twin, stage: Learn | LearnTarget) -> None:

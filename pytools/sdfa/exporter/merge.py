@@ -20,6 +20,11 @@ def merge(image: Image, model: bytes) -> bytes:
     """
     if image.learned_tail is None:
         raise SdfaError("this image holds no learned values: it is fresh from the exporter; let it learn first")
+    if model[:4] in (b"PK\3\4", b"\x89HDF"):
+        raise SdfaError(
+            f"this is a Keras model: give the .tflite file that export wrote beside the image ({image.meta.get('name')}"
+            ".tflite), or the one that `pytools quantize` made of it"
+        )
     if hashlib.sha256(model).hexdigest() != image.meta.get("source_sha256"):
         source = str(image.meta.get("source"))
         raise SdfaError(f"the image was exported from another file (named {source!r}): give that .tflite file")

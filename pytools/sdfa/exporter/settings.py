@@ -133,12 +133,18 @@ def parse_budget(text: str) -> dict[str, int]:
     return found
 
 
+def _learns(parts: dict[str, int]) -> bool:
+    """Whether a part of the memory is there because something learns."""
+    return bool(parts.get("tail") or parts.get("factory weights that learn"))
+
+
 def check_budget(settings: ModelSettings, ram: dict[str, int], flash: dict[str, int]) -> None:
     """SdfaError that names the largest contributors when a budget is exceeded. Parts in bytes."""
     for what, budget, parts in (("RAM", settings.ram, ram), ("flash", settings.flash, flash)):
         if budget is not None and sum(parts.values()) > budget:
+            fewer = ", let fewer layers learn (--train-last)" if _learns(parts) else ""
             largest = ", ".join(f"{k} {v}" for k, v in sorted(parts.items(), key=lambda kv: -kv[1])[:3])
             raise SdfaError(
                 f"{what}: {sum(parts.values())} bytes, the budget is {budget}; largest: {largest}: "
-                "shrink the model or raise the budget"
+                f"shrink the model{fewer} or raise the budget"
             )

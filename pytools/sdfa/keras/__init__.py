@@ -65,7 +65,8 @@ def quantize_float(
             "the model does not end in a softmax: it will learn targets (mse); for classes end it in a softmax, "
             "or export it with --loss softmax_ce"
         )
-    errors = error_report(plain, model, source.name, calibration)
+    layers = {str(layer.name) for layer in getattr(source.kept, "layers", ())}
+    errors = error_report(plain, model, source.name, calibration, layers)
     report = _report(source, model, tail, headroom, len(calibration), errors, notes)
     return Quantized(model, report, calibration)
 

@@ -29,7 +29,9 @@ def check_calibration(x: npt.NDArray[Any], input_shape: tuple[int, ...], where: 
     if found.dtype == np.int8:
         raise SdfaError(f"{where}: x is int8; to calibrate give float32 in the units that the model was trained on")
     if len(found) < LEAST:
-        raise SdfaError(f"{where}: {len(found)} samples are too few to calibrate with: give {ENOUGH} or more")
+        raise SdfaError(
+            f"{where}: {len(found)} samples are too few to calibrate with: give {LEAST} at least, better {ENOUGH}"
+        )
     if np.all(found == found[0]):
         raise SdfaError(f"{where}: all samples are the same, so they show no range: give real samples")
     if len(found) > MOST:

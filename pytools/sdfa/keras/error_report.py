@@ -6,7 +6,7 @@ The int8 values are those of the integer twin, which are those of the device.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,9 @@ class _Sums:
         }  # fmt: skip
 
 
-def error_report(plain: bytes, model: bytes, name: str, x: Float32Array) -> dict[str, Any]:
+def error_report(
+    plain: bytes, model: bytes, name: str, x: Float32Array, keras_layers: Collection[str] = ()
+) -> dict[str, Any]:
     """The comparison as data.
 
     plain, model: the float and the int8 .tflite file. x: float32 (n, *input). layers: one row per operation of the
@@ -92,6 +94,8 @@ def error_report(plain: bytes, model: bytes, name: str, x: Float32Array) -> dict
          "weights_sqnr_db": weights.get(names[place]), **sums[place].row()}
         for place, t in compared.items()
     ]  # fmt: skip
+    for row, shown in zip(layers, layer_names([str(row["name"]) for row in layers], keras_layers), strict=True):
+        row["name"] = shown
     classes = next(reversed(outs.values())).c > 1
     return {"samples": len(x), "layers": layers, "same_class": sum(same) / len(x) if classes else None}
 
@@ -168,6 +172,21 @@ def _weighted(graph: Graph) -> Iterator[Op]:
 
 def _decibels(signal: float, noise: float) -> float | None:
     return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else None
+
+
+def layer_names(names: Sequence[str], layers: Collection[str]) -> list[str]:
+    """Without the _1 that the second call of a model, for its conversion, puts behind the name of every layer.
+
+    layers: what Keras calls them. As they are, unless all that are of a layer have it.
+    """
+    heads = [name.split("/")[0] for name in names]
+    own = [head for head in heads if head in layers or head.removesuffix("_1") in layers]
+    if not all(head.endswith("_1") and head.removesuffix("_1") in layers for head in own):
+        return list(names)
+    return [
+        head.removesuffix("_1") + name[len(head) :] if head in own else name
+        for head, name in zip(heads, names, strict=True)
+    ]
 
 
 def short_name(name: str) -> str:
