@@ -71,7 +71,7 @@ def test_run_saves_int8_outputs_of_the_models_shape(work: Path, pytools: Cli) ->
     done(pytools("run", IMAGE, "--inputs", "x.npy", "-o", "y.npy"))
     outputs = np.load(work / "y.npy")
     assert (outputs.dtype, outputs.shape) == (np.int8, (20, 10))
-    from sdfa.device.adapt import quantize_input
+    from sdfa.device.samples import quantize_input
     from sdfa.image.reader import read_image
 
     np.save("q.npy", quantize_input(read_image((work / IMAGE).read_bytes()), X))

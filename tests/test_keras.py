@@ -16,8 +16,8 @@ import pytest
 
 import sdfa
 from sdfa.data import change_sensor, load_digits
-from sdfa.device.adapt import quantize_input
 from sdfa.device.device import Device
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Options, export_graph
 from sdfa.keras import Quantized
 from sdfa.keras import model as keras_model

@@ -14,7 +14,7 @@ import pytest
 import sdfa
 from sdfa.bundle import model_dir
 from sdfa.data import change_sensor, load_digits
-from sdfa.device.adapt import quantize_input
+from sdfa.device.samples import quantize_input
 from sdfa.image.reader import Image
 from sdfa.tflite.graph import Graph
 from tests.oracles import micro_rows

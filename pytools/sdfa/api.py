@@ -18,21 +18,12 @@ import numpy.typing as npt
 
 from sdfa.arguments import array_of, checked, path_of, python_words, real, whole
 from sdfa.data import Float32Array, Samples, check_inputs
-from sdfa.device.adapt import (
-    Outcome,
-    Settings,
-    adapt,
-    input_shape,
-    loss_of,
-    output_shape,
-    quantize_input,
-    rmse,
-    samples_from,
-)
+from sdfa.device.adapt import Outcome, Settings, adapt, rmse
 from sdfa.device.bench import bench
 from sdfa.device.care import Care
 from sdfa.device.check import check
 from sdfa.device.device import Device as Machine
+from sdfa.device.samples import input_shape, loss_of, output_shape, quantize_input, samples_from
 from sdfa.device.units import image_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.anymodel import export_any, is_keras_model, quantize_any

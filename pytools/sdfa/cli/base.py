@@ -61,7 +61,7 @@ def emit(result: dict[str, Any], to: Path | None, show: Callable[[], None]) -> N
 def show_notes(notes: list[str]) -> None:
     """What the user should look at, though nothing is refused."""
     for note in notes:
-        console.print(f"note: {note}", style="yellow", soft_wrap=True)
+        console.print(f"note: {note}", style="yellow")
 
 
 def load_image(path: Path) -> tuple[bytes, Any]:

@@ -127,7 +127,7 @@ def run(
     """
     from sdfa.cli.machines import load_array
     from sdfa.data import check_inputs
-    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.samples import input_shape, output_shape, quantize_input
     from sdfa.device.units import image_notes
     from sdfa.link.work import run_all
 
@@ -181,8 +181,8 @@ def learn(
 
     Example: [cyan]pytools device learn --port /dev/ttyACM0 --data new.npz --epochs 3 --save[/cyan]
     """
-    from sdfa.device.adapt import samples_of
     from sdfa.device.device import Stats
+    from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
     from sdfa.device.units import image_notes
     from sdfa.image.writer import rate_q24, tau_q15
@@ -240,7 +240,7 @@ def evaluate(
     A safety net: [cyan]... evaluate --port P --data held.npz --hold-out[/cyan], then learn, then
     [cyan]... evaluate --port P[/cyan]
     """
-    from sdfa.device.adapt import samples_of
+    from sdfa.device.samples import samples_of
     from sdfa.device.units import image_notes
     from sdfa.link.gate import judge
     from sdfa.link.work import score
@@ -270,7 +270,7 @@ def evaluate(
 
 
 def _hold_out(remote: Remote, image: Image, samples: Any) -> int:
-    from sdfa.device.adapt import loss_of, quantize_input
+    from sdfa.device.samples import loss_of, quantize_input
     from sdfa.link.gate import hold_out
 
     if loss_of(image) == "mse":
@@ -318,7 +318,7 @@ def monitor(
 
     Example: [cyan]pytools device monitor --port /dev/ttyACM0[/cyan]
     """
-    from sdfa.device.adapt import tail_weight_count
+    from sdfa.device.samples import tail_weight_count
     from sdfa.link.watch import monitor_row, monitor_table
 
     check_outputs([], [], json_to)

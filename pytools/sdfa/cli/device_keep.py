@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sdfa.cli.base import JsonOpt, console, emit, load_image
+from sdfa.cli.base import JsonOpt, console, emit, load_image, progress
 from sdfa.cli.device import ImageOpt, counted, device, image_of, session
 from sdfa.cli.device_show import behind
 from sdfa.cli.options import Where, grouped
@@ -145,7 +145,8 @@ def push(
     if image is None:
         with session(where) as remote:
             result = {"bytes": 0, "before": remote.info.model_id}
-            drop(remote)
+            with progress.status("erasing a slot"):
+                drop(remote)
             result |= {"model_id": remote.info.model_id, "verified": "compiled in"}
         emit(result, json_to, lambda: console.print(f"the device runs {result['model_id']} now, its compiled-in model"))
         return

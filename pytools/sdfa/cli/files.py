@@ -206,7 +206,7 @@ def _inspect_both(path: Path, other: Path, json_to: Path | None) -> None:
 
 
 def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:
-    from sdfa.device.adapt import samples_of
+    from sdfa.device.samples import samples_of
     from sdfa.show.feedback import feedback_report
 
     if kind != "sdfa":

@@ -63,8 +63,8 @@ def run(
     Example: [cyan]pytools run build/digits/digits.sdfa --target qemu:microbit --inputs x.npy -o y.npy[/cyan]
     """
     from sdfa.data import check_inputs
-    from sdfa.device.adapt import input_shape, output_shape, quantize_input
     from sdfa.device.device import Device
+    from sdfa.device.samples import input_shape, output_shape, quantize_input
     from sdfa.device.units import image_notes
     from sdfa.targets import find_target
 
@@ -171,8 +171,9 @@ def learn(
     --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
     --guard halve -o learned.sdfa[/cyan]
     """
-    from sdfa.device.adapt import adapt, report, samples_of
+    from sdfa.device.adapt import adapt, report
     from sdfa.device.differences import learned_where
+    from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
     from sdfa.device.units import image_notes
     from sdfa.show.page.learning import learn_page
@@ -247,8 +248,8 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
-    from sdfa.device.adapt import samples_of
     from sdfa.device.check import check as compare
+    from sdfa.device.samples import samples_of
     from sdfa.device.units import image_notes
     from sdfa.show.page.learning import check_page
     from sdfa.targets import find_target

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples
-from sdfa.device.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, tail_weight_count
+from sdfa.device.adapt import learn_stage
 from sdfa.device.device import Device, Learn, LearnTarget, Run, Session, Set
 from sdfa.device.differences import confusions, layer_differences, running_accuracy
+from sdfa.device.samples import class_count, input_shape, loss_of, quantize_input, tail_weight_count
 from sdfa.image.reader import Image, read_image
 from sdfa.targets import Target
 from sdfa.tflite.graph import Int8Array

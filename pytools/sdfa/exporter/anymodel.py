@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sdfa.arguments import array_of, checked, path_of, real, whole
 from sdfa.data import check_inputs, load_inputs
-from sdfa.device.adapt import quantize_values
+from sdfa.device.samples import quantize_values
 from sdfa.device.units import unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
