@@ -12,6 +12,9 @@ from rich.console import Console
 
 from sdfa import __version__
 from sdfa.files import STDOUT, read_bytes, write_whole
+from sdfa.limits import EPOCHS_MAX as EPOCHS_MAX
+from sdfa.limits import SEED_MAX as SEED_MAX
+from sdfa.limits import STEPS_MAX as STEPS_MAX
 
 app = typer.Typer(
     add_completion=False,
@@ -22,8 +25,6 @@ app = typer.Typer(
 # names and paths come from users: no markup in them
 console = Console(markup=False, emoji=False, highlight=False)
 progress = Console(stderr=True, markup=False, emoji=False, highlight=False)
-
-SEED_MAX, EPOCHS_MAX, STEPS_MAX = 2**31 - 1, 10_000, 1_000_000
 
 ImageArg = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")]
 TargetOpt = Annotated[

@@ -92,16 +92,14 @@ def export(
 
     A Keras model: [cyan]pytools export model.keras --calib samples.npz -o build/mine --budget ram=20K[/cyan]
     """
-    from sdfa.api import export as export_model
+    from sdfa.exporter.anymodel import export_any
     from sdfa.exporter.estimate import estimate_report
-    from sdfa.exporter.settings import parse_budget
     from sdfa.targets import find_counting
 
     machine = find_counting(measure) if measure else None
     check_outputs([], [model, calib], json_to)
-    limits = parse_budget(budget) if budget else None
     with progress.status(f"exporting {model.name}"):
-        result = export_model(model, learns.options(), name=name, calib=calib, headroom=headroom, budget=limits)
+        result = export_any(model, learns.options(), name=name, calib=calib, headroom=headroom, budget=budget or None)
         result.report["estimate"] = estimate_report(result.image, clock)
         if machine is not None:
             from sdfa.device.bench import bench
@@ -139,12 +137,12 @@ def quantize(
 
     Example: [cyan]pytools quantize model.keras --calib samples.npz -o model.tflite[/cyan]
     """
-    from sdfa.api import quantize as quantize_model
+    from sdfa.exporter.anymodel import quantize_any
     from sdfa.show.export_tables import quantization_tables
 
     check_outputs([out], [model, calib], json_to)
     with progress.status(f"quantizing {model.name}"):
-        result = quantize_model(model, calib, train_last=train_last, headroom=headroom)
+        result = quantize_any(model, calib, train_last, headroom)
     write_whole(out, result.model)
 
     def show() -> None:

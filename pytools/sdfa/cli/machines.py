@@ -182,8 +182,10 @@ def learn(
     machine = find_target(target)
     pages = [html_to] if html_to else []
     check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
-    check_outputs(pages, [image], json_to)  # the image itself may go on learning
+    check_outputs(pages, [image], json_to)  # a learned image may go on learning in place
     raw, parsed = load_image(image)
+    if parsed.learned is None and out.resolve() == image.resolve():
+        raise SdfaError(f"{out} is fresh from the exporter and would be overwritten: give another file to -o")
     read = {
         path: samples_of(parsed, path, learns.add_class) for path in (data, eval_data, old_data, replay_data) if path
     }
@@ -281,8 +283,9 @@ def _show_check(result: dict[str, Any]) -> None:
     show_notes(result["warnings"])
     console.print(ram_line(result["ram"]))
     inference = result["inference"]
+    twice = ", before and after learning," if inference["runs"] == 2 else ""
     console.print(
-        f"inference: {inference['bytes']} output bytes of {inference['samples']} samples compared, "
+        f"inference: {inference['bytes']} output bytes of {inference['samples']} samples{twice} compared, "
         f"{inference['mismatching_bytes']} differ"
     )
     if "learning" not in result:

@@ -111,7 +111,7 @@ def plan_stages(
     memories: samples that the replay ring starts with. x_old: evaluated at both ends, after x_eval.
     """
     if settings.epochs < 1:
-        raise SdfaError(f"--epochs {settings.epochs}: at least 1")
+        raise SdfaError(f"{settings.epochs} epochs: give 1 at least")
     _check_care(image, settings)
     if settings.rate is not None:
         rate_of(decode(image).layers, rate_q24(settings.rate))  # says why, where the device can only refuse

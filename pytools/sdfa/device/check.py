@@ -56,11 +56,13 @@ def check(target: Target, data: bytes, samples: Samples | None, steps: int = 100
     return result
 
 
-def _compare_outputs(device: Int8Array, twin: Int8Array) -> dict[str, Any]:
+def _compare_outputs(device: Int8Array, twin: Int8Array, runs: int = 1) -> dict[str, Any]:
+    """Outputs of the same samples, `runs` times one after the other."""
+    n = len(device) // runs
     bad = np.argwhere(device != twin)
     return {
-        "samples": len(device), "bytes": int(device.size), "mismatching_bytes": len(bad),
-        "first": [int(i) for i in bad[0]] if len(bad) else None,
+        "samples": n, "runs": runs, "bytes": int(device.size), "mismatching_bytes": len(bad),
+        "first": [int(bad[0][0]) % n, int(bad[0][1])] if len(bad) else None,
         "by_output": [int(n) for n in np.sum(device != twin, axis=0)],
     }  # fmt: skip
 
@@ -89,7 +91,7 @@ def _check_learning(
     return told | {
         "steps": len(order),
         "ram": session.ram(),
-        "inference": _compare_outputs(outputs, np.concatenate([before.output, after.output])),
+        "inference": _compare_outputs(outputs, np.concatenate([before.output, after.output]), 2),
         "learning": _compare_state(session, twin),
         "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),
     }
