@@ -73,7 +73,10 @@ def export(
     ] = None,
     labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
     spare_classes: Annotated[
-        int, typer.Option(metavar="N", help="Outputs for classes that are added on the device.", min=0)
+        int,
+        typer.Option(
+            metavar="N", help="Outputs for classes that are added on the device; not for a later merge.", min=0
+        ),
     ] = 0,
     budget: Annotated[
         str,
