@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.data import Float32Array, check_inputs, load_inputs
+from sdfa.data import Float32Array, check_inputs, load_inputs, read_arrays
 from sdfa.device.adapt import (
     Outcome,
     Settings,
@@ -35,7 +35,7 @@ from sdfa.device.bench import bench
 from sdfa.device.care import Care
 from sdfa.device.check import check
 from sdfa.device.device import Device as Machine
-from sdfa.device.units import image_notes, unit_notes
+from sdfa.device.units import image_notes, range_notes, unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
 from sdfa.exporter.merge import merge
@@ -96,17 +96,19 @@ def _quantized(
 ) -> tuple[Quantized, Float32Array]:
     """With the samples that were used."""
     from sdfa.keras import DEFAULT_HEADROOM, FloatModel, quantize_float
-    from sdfa.keras.calibration import check_calibration, load_calibration
-    from sdfa.keras.model import float_model, load_float
+    from sdfa.keras.calibration import WHERE, check_calibration
+    from sdfa.keras.model import float_model, load_float, refuse_other
 
+    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
+    if isinstance(model, (str, Path)):
+        refuse_other(Path(model))
+    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else np.asarray(calib)
+    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
     if isinstance(model, (str, Path)):
         source = load_float(Path(model))
     else:
         source = model if isinstance(model, FloatModel) else float_model(model, str(getattr(model, "name", "model")))
-    if isinstance(calib, (str, Path)):
-        samples = load_calibration(Path(calib), source.input_shape)
-    else:
-        samples = check_calibration(np.asarray(calib), source.input_shape)
+    samples = check_calibration(given, source.input_shape, where)
     return quantize_float(source, samples, train_last, DEFAULT_HEADROOM if headroom is None else headroom), samples
 
 
@@ -180,7 +182,7 @@ def _calibration(graph: Graph, calib: PathLike | Array) -> tuple[Int8Array, list
     else:
         x = check_inputs(name, np.asarray(calib), shape)
     scale, zero_point = float(t.scale[0]), int(t.zero_point[0])
-    return quantize_values(x, scale, zero_point), unit_notes(name, x, scale, zero_point)
+    return quantize_values(x, scale, zero_point), [*unit_notes(name, x, scale, zero_point), *range_notes(name, x)]
 
 
 def _export_keras(

@@ -123,10 +123,15 @@ def _memory(report: dict[str, Any]) -> Table:
 
 def _learning(g: dict[str, Any]) -> list[Table | str]:
     title = f"learns with {g['loss']}, feedback {g['feedback']}, rate {g['rate']:g}, threshold {g['tau']:g}"
-    table = Table("layer", "in", "out", "weights", "at ±127")
-    for layer in g["layers"]:
+    table = Table("layer", "#", "in", "out", "weights", "at ±127")  # layers as --freeze and inspect count them
+    for i, layer in enumerate(g["layers"]):
         table.add_row(
-            str(layer["place"]), str(layer["in"]), str(layer["out"]), f"{layer['weights']:,}", str(layer["at_127"])
+            str(i),
+            str(layer["place"]),
+            str(layer["in"]),
+            str(layer["out"]),
+            f"{layer['weights']:,}",
+            str(layer["at_127"]),
         )
     if not g["connections"]:
         return [title, table]
