@@ -111,6 +111,7 @@ def test_the_baseline_has_every_board_and_every_kernel() -> None:
     assert baseline.figures.keys() == set(MACHINES) == baseline.compilers.keys()
     for board in SINGLES:
         assert {f"{row}: instructions" for row in ROWS} < baseline.figures[board].keys()
+        assert sum(name.startswith("update, ") for name in baseline.figures[board]) == 6
     assert markdown(baseline) == (FOLDER / "results.md").read_text(encoding="utf-8")
 
 
