@@ -145,8 +145,11 @@ def write_architectures(folder: Path, k: Any) -> None:
         rng = np.random.default_rng(seed)
         with quiet():
             model = _decided(_with_statistics(build(k, k.layers), rng))
-        made = sdfa.quantize(model, _samples(model, rng), train_last=train_last)
+        x = _samples(model, rng)
+        made = sdfa.quantize(model, x, train_last=train_last)
         (folder / f"{name}.tflite").write_bytes(made.model)
+        if name in ("signal", "sensors"):  # in which layers are replaced
+            (folder / f"{name}.again").write_bytes(sdfa.quantize(model, x, train_last=train_last).model)
         (folder / f"{name}.json").write_text(json.dumps(made.report))
 
 

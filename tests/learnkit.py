@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.bundle import model_dir
-from sdfa.device.adapt import quantize_input, sample_orders, tail_weight_count
+from sdfa.device.adapt import sample_orders
 from sdfa.device.check import flat
 from sdfa.device.device import Classify, Device, Learn, Set, Stats
+from sdfa.device.samples import quantize_input, tail_weight_count
 from sdfa.exporter.settings import load_settings
 from sdfa.image.reader import Image
 from sdfa.image.writer import tau_q15

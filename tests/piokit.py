@@ -16,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EMULATED = ("qemu_m0", "qemu_m3", "qemu_m4", "qemu_m7", "qemu_m33", "qemu_m55")
 BARE = ("nucleo_f446re", "bluepill_f103c8", "netduino2plus")
-ARDUINO = ("pico", "nano33ble", "esp32dev", "teensy40")
 
 
 @functools.cache

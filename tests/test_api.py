@@ -58,6 +58,11 @@ def test_it_holds_for_an_image_that_learns_targets(case: str, tmp_path: Path) ->
     assert _api(tmp_path, case, MSE) == []
 
 
+def test_the_small_form_of_live_feedback_is_for_one_and_two_connections(tmp_path: Path) -> None:
+    more = tail_image(Recipe((6, 5, 4), feedback="live", k=3))
+    assert _api(tmp_path, "live_two", LIVE, more) == []
+
+
 def test_where_nothing_learns_nothing_can_be_taught(tmp_path: Path) -> None:
     assert _api(tmp_path, "nothing_learns", FROZEN) == []
     assert _api(tmp_path, "care_frozen", FROZEN) == []

@@ -160,8 +160,8 @@ def test_a_frozen_image_neither_learns_nor_merges(refused: Any) -> None:
         "learn", frozen, "--data", "ok.npz", "-o", "new.sdfa"
     )
     assert "leave it away" in refused("check", frozen, "--data", "ok.npz")
-    assert "run pytools learn first" in refused("merge", frozen, "model.tflite", "-o", "new.tflite")
-    assert "run pytools learn first" in refused("merge", IMAGE, "model.tflite", "-o", "new.tflite")
+    assert "let it learn first" in refused("merge", frozen, "model.tflite", "-o", "new.tflite")
+    assert "let it learn first" in refused("merge", IMAGE, "model.tflite", "-o", "new.tflite")
 
 
 # --- places to write to ---
@@ -170,7 +170,7 @@ def test_a_frozen_image_neither_learns_nor_merges(refused: Any) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ((*EXPORT[:3], "ok.npz"), "ok.npz is a file, not a folder: give another -o"),
+        ((*EXPORT[:3], "ok.npz"), "ok.npz is a file, not a folder: give another folder"),
         ((*EXPORT[:3], "ok.npz/sub"), "ok.npz is a file, not a folder"),
         ((*EXPORT[:3], "."), "holds something else"),
         ((*EXPORT, "--json", "none/r.json"), "there is no folder none: make it first"),

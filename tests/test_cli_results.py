@@ -54,11 +54,24 @@ def test_learning_is_repeatable_and_can_go_on_in_place(work: Path, pytools: Cli)
         assert found["learning"]["weights_moved"] > 0
 
 
+def test_a_fresh_image_is_not_overwritten_by_what_it_learns(work: Path, pytools: Cli) -> None:
+    before = (work / IMAGE).read_bytes()
+    for out in (IMAGE, f"./{IMAGE}"):
+        message = one_line(pytools("learn", IMAGE, "--data", "ok.npz", "-o", out))
+        assert "fresh from the exporter and would be overwritten: give another file" in message
+    assert (work / IMAGE).read_bytes() == before
+
+
+def test_check_counts_each_sample_once(pytools: Cli, work: Path) -> None:
+    said = " ".join(done(pytools("check", IMAGE, "--data", "ok.npz", "--steps", 20)).out.split())
+    assert "400 output bytes of 20 samples, before and after learning, compared, 0 differ" in said
+
+
 def test_run_saves_int8_outputs_of_the_models_shape(work: Path, pytools: Cli) -> None:
     done(pytools("run", IMAGE, "--inputs", "x.npy", "-o", "y.npy"))
     outputs = np.load(work / "y.npy")
     assert (outputs.dtype, outputs.shape) == (np.int8, (20, 10))
-    from sdfa.device.adapt import quantize_input
+    from sdfa.device.samples import quantize_input
     from sdfa.image.reader import read_image
 
     np.save("q.npy", quantize_input(read_image((work / IMAGE).read_bytes()), X))

@@ -15,7 +15,7 @@ from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, export_graph, write_files
 from sdfa.image.csource import c_name
 from sdfa.image.packing import repack
-from sdfa.targets.build import host_compiler
+from sdfa.targets.build import Program, build, host_compiler
 from sdfa.targets.families import CORTEX_M
 from sdfa.tflite.load import load_tflite
 from tests.tflite_writer import cnn, dense_net
@@ -25,6 +25,10 @@ MODELS = {
     "frozen": (cnn(np.random.default_rng(1), softmax=False), Options(train_last=0)),
     "bp": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="bp")),
     "live": (dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True), Options(feedback="live")),
+    "many": (
+        dense_net(np.random.default_rng(1), (6, 5, 4), softmax=True, per_channel=True),
+        Options(feedback="live", connections=3),
+    ),
     "deep": (
         dense_net(np.random.default_rng(1), (6, 5, 4, 3), softmax=True, per_channel=True),
         Options(feedback="live", train_last=3),
@@ -86,8 +90,9 @@ def test_only_what_the_model_needs_is_named(name: str) -> None:
         "cnn": {"table"},
         "frozen": set(),
         "bp": {"bp"},
-        "live": {"live"},
-        "deep": {"table", "live"},
+        "live": {"live_two"},
+        "many": {"live"},
+        "deep": {"table", "live_two"},
         "mse": set(),
     }[name]
     assert set(re.findall(r"&sdfa_feedback_(\w+)", source)) == rules
@@ -99,11 +104,17 @@ def test_compiled_it_is_the_image(name: str, tmp_path: Path) -> None:
     """The array in the object code equals the .sdfa, byte for byte; the runtime links with nothing missing."""
     export = _export(name)
     write_files(export, tmp_path / "out")
-    library = tmp_path / "model.so"
-    sources = [tmp_path / "out" / f"{name}.c", *runtime_sources()]
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,--no-undefined"]
-    includes = [f"-I{firmware_dir() / 'src'}", f"-I{tmp_path / 'out'}"]
-    subprocess.run([*host_compiler(), *flags, *includes, "-o", library, *sources], check=True)
+    src = firmware_dir() / "src"
+    program = Program(
+        name="model.so",
+        compiler=host_compiler(),
+        library=runtime_sources(),
+        sources=(tmp_path / "out" / f"{name}.c",),
+        include_dirs=(src, tmp_path / "out"),
+        flags=("-std=c99", "-Wall", "-Wextra", "-Werror", "-fPIC"),
+        link_flags=("-shared", "-Wl,--no-undefined"),
+    )
+    library = build(program)
     words = (ctypes.c_uint32 * (len(export.data) // 4)).in_dll(ctypes.CDLL(str(library)), f"{name}_image")
     assert bytes(words) == export.data
 

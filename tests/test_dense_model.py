@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.device.adapt import quantize_values
+from sdfa.device.samples import quantize_values
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.learning.feedback import products

@@ -16,7 +16,7 @@ import pytest
 from docs.tools import c_reference, cli_reference, pictures
 
 from sdfa.bundle import firmware_dir, model_dir, runtime_sources
-from sdfa.targets.build import host_compiler
+from sdfa.targets.build import Program, build, host_compiler
 from tests.clikit import Cli, done
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -83,10 +83,16 @@ class Page:
     def _c(self, code: str) -> None:
         Path("main.c").write_text(code, encoding="utf-8")
         (exported,) = Path().glob("*/*.c")
-        sources: list[str | Path] = ["main.c", exported, *runtime_sources()]
-        flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{firmware_dir() / 'src'}"]
-        subprocess.run([*host_compiler(), *flags, f"-I{exported.parent}", *sources, "-o", "program"], check=True)
-        self.printed = subprocess.run(["./program"], check=True, capture_output=True, text=True).stdout
+        src = firmware_dir() / "src"
+        program = Program(
+            name="page",
+            compiler=host_compiler(),
+            library=runtime_sources(),
+            sources=(Path("main.c"), exported),
+            include_dirs=(src, exported.parent),
+            flags=("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"),
+        )
+        self.printed = subprocess.run([build(program)], check=True, capture_output=True, text=True).stdout
 
     def _text(self, code: str) -> None:
         assert code in self.printed, self.printed

@@ -15,8 +15,8 @@ import pytest
 
 from sdfa.bundle import model_dir
 from sdfa.data import load_digits
-from sdfa.device.adapt import quantize_input
 from sdfa.device.device import Device
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Export, Options, export_file, export_graph
 from sdfa.exporter.settings import load_settings
 from sdfa.targets import Host, find_target

@@ -16,9 +16,10 @@ import pytest
 
 import sdfa
 from sdfa.data import change_sensor, load_digits
-from sdfa.device.adapt import quantize_input
 from sdfa.device.device import Device
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Options, export_graph
+from sdfa.keras import Quantized
 from sdfa.keras import model as keras_model
 from sdfa.keras.error_report import layer_names, short_name
 from sdfa.keras.tensorflow import tensorflow
@@ -134,7 +135,7 @@ REFUSED = {
     "no x": "has no array x", "no npz": "is not a .npz file", "nan": "not finite, first x[7, 0, 0, 0]",
     "few": "3 samples are too few", "same": "all samples are the same", "bytes": "x is uint8",
     "int8": "x is int8", "no dense end": "2 asked for", "headroom": "headroom 0.5: from 1 to 64",
-    "no calib": "--calib DATA.npz",
+    "no calib": "give some with calib (x, float32",
 }  # fmt: skip
 
 
@@ -173,6 +174,35 @@ def test_one_step_is_two_steps(made: Path) -> None:
     assert (one / "model.tflite").read_bytes() == (made / "model.tflite").read_bytes()
     assert (one / "model.sdfa").read_bytes() == (two / "model.sdfa").read_bytes()
     assert json.loads((one / "model.json").read_text())["quantization"]["learns"] == [3, 4]
+
+
+@pytest.mark.parametrize("name", ["signal", "sensors"])
+def test_the_same_model_is_the_same_file_each_time_in_one_process(made: Path, name: str) -> None:
+    """Also where layers are replaced by others, which Keras would number on."""
+    assert (made / f"{name}.again").read_bytes() == (made / f"{name}.tflite").read_bytes()
+
+
+def test_what_quantize_returns_goes_into_export_and_device(made: Path) -> None:
+    """With the samples that it was made from: as an export of the Keras model."""
+    wanted = (made / "build" / "mine" / "model.sdfa").read_bytes()
+    report = json.loads((made / "build" / "mine" / "model.json").read_text())["quantization"]
+    model, x = (made / "model.tflite").read_bytes(), np.load(made / "samples.npz")["x"]
+    q = Quantized(model, report, x)
+    again = sdfa.export(q)
+    assert (again.data, again.tflite, again.report["quantization"]) == (wanted, model, report)
+    device = sdfa.Device("host", q)
+    assert device.data == wanted
+    device.learn(x[:20], np.arange(20) % 10)
+    assert device.merged(q.model) != model
+    aligned = sdfa.Options(feedback="aligned")
+    assert sdfa.export(q, aligned).report["learning"]["jacobian"] == "mean"
+    assert sdfa.export(q, aligned, calib=x[:50]).data == sdfa.export(q.model, aligned, name="model", calib=x[:50]).data
+    one = Quantized(model, report | {"learns": report["learns"][1:]}, x)
+    assert len(sdfa.export(one).image.layers) == 1  # as many as have room
+    assert any("2 layers learn, 1" in note for note in sdfa.export(one, sdfa.Options(train_last=2)).report["warnings"])
+    assert sdfa.export(Quantized(model, report | {"learns": []}, x)).image.learning is None
+    with pytest.raises(sdfa.SdfaError, match=r"^headroom is for Keras models"):
+        sdfa.export(q, headroom=2.0)
 
 
 def test_other_formats_are_the_same_network(made: Path) -> None:

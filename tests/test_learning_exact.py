@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sdfa.device import check as check_module
 from sdfa.device.adapt import learned_image
 from sdfa.device.check import check, teach
 from sdfa.device.device import Classify, Device, Learn, LearnTarget, Run, Session, Set, Stage
@@ -95,6 +96,23 @@ THREES = ((0, 5, 7), (1, 3, 11), (2, 4, 9))
 FEW = [case for n, case in enumerate(CASES) if n % 12 in THREES[n // 12 % 3]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def the_twin_learns_once() -> Iterator[None]:
+    """For all targets that learn the same from the same image: it takes longer than they do."""
+    taught, known = check_module._taught, {}
+
+    def remembered(data: bytes, x: Int8Array, stage: Learn | LearnTarget, seed: int) -> Any:
+        wanted = stage.y if isinstance(stage, Learn) else stage.targets
+        key = (data, x.tobytes(), stage.x.tobytes(), wanted.tobytes(), seed)
+        if key not in known:
+            known[key] = taught(data, x, stage, seed)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check_module, "_taught", remembered)
+        yield
+
+
 def target_of(name: str) -> Target:
     return SANITIZED if name == "host sanitized" else find_target(name)
 
@@ -104,7 +122,7 @@ def assert_learned_the_same(target: Target, data: bytes) -> None:
     result = check(target, data, None, steps=STEPS)
     assert result["mismatching_bytes"] == 0, result
     assert result["steps"] == STEPS
-    assert result["inference"]["samples"] == 512
+    assert (result["inference"]["samples"], result["inference"]["runs"]) == (256, 2)
     tail_len = int(read_image(data).header["tail_len"])
     assert result["learning"]["bytes"] == tail_len
     assert result["learning"]["weights_moved"] > tail_len / 3

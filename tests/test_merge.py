@@ -15,9 +15,10 @@ import pytest
 
 from sdfa.bundle import model_dir
 from sdfa.data import Samples
-from sdfa.device.adapt import Settings, adapt, quantize_input
+from sdfa.device.adapt import Settings, adapt
 from sdfa.device.check import made_up_samples
 from sdfa.device.device import Device
+from sdfa.device.samples import quantize_input
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.exporter.merge import merge

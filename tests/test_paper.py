@@ -11,6 +11,7 @@ import pytest
 from sdfa.errors import SdfaError
 from sdfa.experiment.engine import Journal
 from sdfa.experiment.paper import QUESTIONS, Findings, explore
+from sdfa.experiment.paper_report import rate_said
 from tests.clikit import Cli, done, one_line
 
 
@@ -65,10 +66,16 @@ def test_the_command_writes_all_its_files(pytools: Cli, tmp_path: Path, monkeypa
     assert result == json.loads((tmp_path / "out" / "results.json").read_text())
     page = (tmp_path / "out" / "results.md").read_text()
     for rule, row in result["accuracy"]["int8"].items():
-        assert f"{100 * row['mean']:.1f} | {row['rate']:g} |" in page, rule
+        assert f"{100 * row['mean']:.1f} | {row['rate']:g}" in page, rule
     assert all(f"![{name}]({name})" in page for name in pictures)
     assert len((tmp_path / "out" / "accuracy.csv").read_text().splitlines()) == 1 + 2 * 4
     assert done(pytools(*command)).out == out.replace("r.json", "")  # all cells are there already
+
+
+def test_a_rate_at_the_edge_is_told() -> None:
+    rates = (0.1, 0.2, 0.4)
+    assert [rate_said(rate, rates) for rate in rates] == ["0.1 (lowest)", "0.2", "0.4 (highest)"]
+    assert rate_said(0.1, (0.1,)) == "0.1"
 
 
 @pytest.mark.parametrize(

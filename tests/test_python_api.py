@@ -14,7 +14,7 @@ import pytest
 import sdfa
 from sdfa.bundle import model_dir
 from sdfa.data import change_sensor, load_digits
-from sdfa.device.adapt import quantize_input
+from sdfa.device.samples import quantize_input
 from sdfa.image.reader import Image
 from sdfa.tflite.graph import Graph
 from tests.oracles import micro_rows
@@ -70,7 +70,7 @@ def test_export_takes_paths_graphs_options_and_budgets(digits: sdfa.Export) -> N
     assert sdfa.export(DIGITS, aligned, calib=x[:50]).report["learning"]["jacobian"] == "mean"
     with pytest.raises(sdfa.SdfaError, match=r"^RAM: .* the budget is 1000; largest: tail"):
         sdfa.export(DIGITS, budget={"ram": 1000})
-    with pytest.raises(sdfa.SdfaError, match="--headroom is for Keras models"):
+    with pytest.raises(sdfa.SdfaError, match=r"^headroom is for Keras models"):
         sdfa.export(DIGITS, headroom=1.5)
     with pytest.raises(sdfa.SdfaError, match="calibration: x has the shape"):
         sdfa.export(DIGITS, calib=x.reshape(-1, 64))
@@ -159,3 +159,96 @@ def test_wrong_arrays_are_refused_in_one_line(digits: sdfa.Export) -> None:
         assert message in str(error.value)
         assert "\n" not in str(error.value)
     assert frozen.evaluate(x, np.full(3, frozen.classify(x)[0])) == 1
+
+
+X, Y = np.zeros((3, 8, 8, 1), np.float32), np.zeros(3, np.int64)
+NAN = np.where(np.arange(3)[:, None, None, None] == 1, np.nan, X)
+WRONG: dict[str, tuple[Callable[[sdfa.Device], object], str]] = {
+    "load None": (lambda d: sdfa.load(None), "NoneType is no path"),  # type: ignore[arg-type]
+    "load null byte": (lambda d: sdfa.load("a\0b"), "null"),
+    "load folder": (lambda d: sdfa.load("."), "directory"),
+    "quantize path": (lambda d: sdfa.quantize("none.keras", X), "no such file"),
+    "quantize layers": (lambda d: sdfa.quantize("none.keras", X, train_last=1.5), "train_last is 1.5"),  # type: ignore[arg-type]
+    "quantize negative": (lambda d: sdfa.quantize("none.keras", X, train_last=-1), "train_last is -1"),
+    "quantize room": (lambda d: sdfa.quantize("none.keras", X, headroom=float("nan")), "headroom is nan"),
+    "export None": (lambda d: sdfa.export(None), "NoneType is no path: give that of a .tflite"),
+    "export image": (lambda d: sdfa.export(d.image), "an image already"),
+    "export bytes": (lambda d: sdfa.export(b"nonsense"), "not a .tflite file"),
+    "export Keras": (lambda d: sdfa.export("none.keras"), "give some with calib"),
+    "options": (lambda d: sdfa.export(DIGITS, 2), "options is int"),  # type: ignore[arg-type]
+    "train_last": (lambda d: sdfa.export(DIGITS, sdfa.Options(train_last="2")), "train_last is '2': give a whole"),  # type: ignore[arg-type]
+    "rate": (lambda d: sdfa.export(DIGITS, sdfa.Options(rate=float("nan"))), "rate is nan"),
+    "rate of nothing": (lambda d: sdfa.export(DIGITS, sdfa.Options(train_last=0, rate=0.1)), "rate has no use"),
+    "labels": (lambda d: sdfa.export(DIGITS, sdfa.Options(labels="abc")), "labels is 'abc'"),  # type: ignore[arg-type]
+    "label": (lambda d: sdfa.export(DIGITS, sdfa.Options(labels=(1, 2))), "an item of labels is 1"),  # type: ignore[arg-type]
+    "spare": (lambda d: sdfa.export(DIGITS, sdfa.Options(spare=True)), "spare is True"),
+    "name": (lambda d: sdfa.export(DIGITS, name=3), "name is int"),  # type: ignore[arg-type]
+    "headroom": (lambda d: sdfa.export(DIGITS, headroom="2"), "headroom is '2'"),  # type: ignore[arg-type]
+    "calib rows": (lambda d: sdfa.export(DIGITS, calib=[[1.0], [1.0, 2.0]]), "calib is no array"),  # type: ignore[arg-type]
+    "calib NaN": (lambda d: sdfa.export(DIGITS, calib=NAN), "not finite"),
+    "budget rom": (lambda d: sdfa.export(DIGITS, budget={"rom": 1}), "unknown entry 'rom'; known: ram, flash"),
+    "budget Ram": (lambda d: sdfa.export(DIGITS, budget={"Ram": 1}), "unknown entry 'Ram'"),
+    "budget half": (lambda d: sdfa.export(DIGITS, budget={"ram": 0.5}), "budget of ram is 0.5"),  # type: ignore[dict-item]
+    "budget none": (lambda d: sdfa.export(DIGITS, budget={"ram": 0}), "budget of ram is 0"),
+    "budget text": (lambda d: sdfa.export(DIGITS, budget="rom=5K"), "budget 'rom=5K': say ram=20K"),
+    "budget number": (lambda d: sdfa.export(DIGITS, budget=3), "budget is int"),  # type: ignore[arg-type]
+    "budget kept": (lambda d: sdfa.export(DIGITS, budget="ram=1K"), "the budget is 1024"),
+    "save to a file": (lambda d: sdfa.export(DIGITS).save("file"), "give another folder"),
+    "save to None": (lambda d: sdfa.export(DIGITS).save(None), "no path"),  # type: ignore[arg-type]
+    "target": (lambda d: sdfa.Device(3, d.data), "target is int"),  # type: ignore[arg-type]
+    "no model": (lambda d: sdfa.Device("host", None), "what load, export or quantize returned"),
+    "short bytes": (lambda d: sdfa.Device("host", b""), "not an sdfa image"),
+    "Keras path": (lambda d: sdfa.Device("host", "none.keras"), "exported first, with samples"),
+    "run None": (lambda d: d.run(None), "x has the shape ()"),  # type: ignore[arg-type]
+    "run NaN": (lambda d: d.run(NAN), "not finite"),
+    "run rows": (lambda d: d.predict([[1.0], [1.0, 2.0]]), "x is no array"),  # type: ignore[arg-type]
+    "classify text": (lambda d: d.classify(X.astype(str)), "x is <U32"),
+    "classify empty": (lambda d: d.classify(X[:0]), "x is empty"),
+    "half an epoch": (lambda d: d.learn(X, Y, epochs=1.5), "epochs is 1.5: give a whole number"),  # type: ignore[arg-type]
+    "no epoch": (lambda d: d.learn(X, Y, epochs=0), "epochs is 0: it must be from 1"),
+    "endless": (lambda d: d.learn(X, Y, epochs=10**12), "to 10000"),
+    "lr text": (lambda d: d.learn(X, Y, lr="1"), "lr is '1'"),  # type: ignore[arg-type]
+    "lr NaN": (lambda d: d.learn(X, Y, lr=float("nan")), "lr is nan"),
+    "lr zero": (lambda d: d.learn(X, Y, lr=0), "learning rate 0"),
+    "threshold": (lambda d: d.learn(X, Y, threshold=2), "threshold 2 is out of range"),
+    "seed": (lambda d: d.learn(X, Y, seed=-1), "seed is -1"),
+    "y NaN": (lambda d: d.learn(X, Y + np.nan), "labels are integers"),
+    "y None": (lambda d: d.learn(X, None), "must have the same length"),  # type: ignore[arg-type]
+    "eval_data": (lambda d: d.learn(X, Y, eval_data=X), "eval_data is no pair"),  # type: ignore[arg-type]
+    "care": (lambda d: d.learn(X, Y, care=3), "care is int"),  # type: ignore[arg-type]
+    "care text": (lambda d: d.learn(X, Y, care=sdfa.Care(replay="9")), "replay is '9'"),  # type: ignore[arg-type]
+    "care frozen": (lambda d: d.learn(X, Y, care=sdfa.Care(frozen=0)), "frozen is 0: give a tuple"),  # type: ignore[arg-type]
+    "care layer": (lambda d: d.learn(X, Y, care=sdfa.Care(frozen=(9,))), "frozen 9: the trainable layers"),
+    "care policy": (lambda d: d.learn(X, Y, care=sdfa.Care(replay=2, policy="x")), "policy x: known are"),
+    "care replays": (lambda d: d.learn(X, Y, care=sdfa.Care(replay=2, replays=-1)), "replays -1: from 1"),
+    "care decay": (lambda d: d.learn(X, Y, care=sdfa.Care(decay=0.1, decay_every=0)), "decay_every 0: from 1"),
+    "care added": (lambda d: d.learn(X, Y, care=sdfa.Care(added=-1)), "added -1: from 0"),
+    "care class": (lambda d: d.learn(X, Y, care=sdfa.Care(added=1)), "added 1: the image has 0"),
+    "evaluate text": (lambda d: d.evaluate(X, Y.astype(str)), "y "),
+    "half a check": (lambda d: d.check(X), "x or y is missing"),
+    "no steps": (lambda d: d.check(steps=0), "steps is 0"),
+    "check text": (lambda d: d.check(steps="9"), "steps is '9'"),  # type: ignore[arg-type]
+    "bench": (lambda d: d.bench(), "cannot count instructions"),
+    "merge nothing": (lambda d: d.merged(DIGITS), "let it learn first"),
+    "merge None": (lambda d: d.merged(None), "NoneType is no path"),  # type: ignore[arg-type]
+    "merge absent": (lambda d: d.merged("none.tflite"), "give the .tflite file"),
+    "no such folder": (lambda d: d.save("/nonexistent/q.sdfa"), "there is no folder"),
+    "a folder": (lambda d: d.save("."), "is a folder"),
+    "nowhere": (lambda d: d.save(None), "no path"),  # type: ignore[arg-type]
+    "null byte": (lambda d: d.save("a\0b"), "null"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_every_mistake_is_one_line(
+    name: str, digits: sdfa.Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    call, message = WRONG[name]
+    with pytest.raises(sdfa.SdfaError) as error:
+        call(sdfa.Device("host", digits))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "--" not in str(error.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

@@ -62,6 +62,6 @@ def test_a_rate_that_wrecks_the_digits(work: Path, pytools: Cli) -> None:
     command = ("learn", IMAGE, "--data", "new.npz", "--epochs", 2, "-o", "new.sdfa")
     told = json.loads(done(pytools(*command, "--json", "-")).out)
     assert told["warnings"] == []
-    text = done(pytools(*command, "--lr", 0.5)).out
+    text = " ".join(done(pytools(*command, "--lr", 0.5)).out.split())
     assert f"Learn again from {IMAGE}, with --lr 0.12, or let --guard halve find a rate" in text
     assert "note: learning at a rate of 0.5 went wrong: " in text

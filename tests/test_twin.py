@@ -14,6 +14,7 @@ from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import read_image
 from sdfa.image.records import ADD, CONV, POOL
+from sdfa.image.writer import learned_section
 from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.load import load_tflite, read_model
 from sdfa.twin import infer
@@ -204,7 +205,13 @@ def test_learned_values_are_taken_up() -> None:
     rng = np.random.default_rng(8)
     x, y = inputs(rng, 30, DEEP[0]), rng.integers(0, 5, 30)
     twin.learn_many(x[:15], y[:15])
-    learned = Twin(read_image(with_learned(data, twin.learned_bytes())))
+    learned = Twin(
+        read_image(
+            with_learned(
+                data, learned_section(twin.tail_bytes(), twin.stats.steps, twin.random, twin.rate_q24, twin.tau_q15)
+            )
+        )
+    )
     assert learned.stats.steps == 15
     for t in (twin, learned):
         t.learn_many(x[15:], y[15:])

@@ -59,7 +59,7 @@ def test_commands_tell(work: Path, pytools: Cli) -> None:
         ("check", IMAGE, "--data", "pixels.npz", "--steps", 20),
         ("export", "model.tflite", "-o", "other", "--feedback", "aligned", "--calib", "pixels.npz"),
     ):
-        text = done(pytools(*command)).out
+        text = " ".join(done(pytools(*command)).out.split())
         assert text.count("of the values are clamped") == 1, text
         assert "note: pixels.np" in text
     told = json.loads(done(pytools("learn", IMAGE, "--data", "pixels.npz", "-o", "new.sdfa", "--json", "-")).out)

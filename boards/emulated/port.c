@@ -8,6 +8,7 @@
 #include "board.h"
 #include "cpu.h"
 #include "flash.h"
+#include "microseconds.h"
 #include "timer.h"
 #include "uart.h"
 
@@ -43,12 +44,7 @@ void sdfa_port_put(const uint8_t *bytes, uint32_t n) {
 }
 
 uint32_t sdfa_port_us(void) {
-    static uint32_t us, last;
-    uint32_t passed = (timer_ticks() - last) / TIMER_MHZ;
-
-    last += passed * TIMER_MHZ;
-    us += passed;
-    return us;
+    return microseconds(timer_ticks(), TIMER_MHZ);
 }
 
 void sdfa_port_reset(void) {

@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "family.h"
 #include "flash.h"
+#include "microseconds.h"
 
 #ifdef SLOTS_ORIGIN
 #define SLOTS &flash_slots, (const void *)SLOTS_ORIGIN
@@ -53,12 +54,7 @@ void sdfa_port_put(const uint8_t *bytes, uint32_t n) {
 }
 
 uint32_t sdfa_port_us(void) {
-    static uint32_t us, last;
-    uint32_t passed = (cycles() - last) / clock_mhz;
-
-    last += passed * clock_mhz;
-    us += passed;
-    return us;
+    return microseconds(cycles(), clock_mhz);
 }
 
 void sdfa_port_reset(void) {

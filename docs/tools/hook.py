@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from docs.tools import c_reference, cli_reference, pictures
+from docs.tools import c_reference, cli_reference, modules, pictures
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +23,7 @@ def on_files(files: Files, config: Any) -> Files:
     made: dict[str, str] = {
         "reference/commands.md": cli_reference.page(),
         "reference/c-interface.md": c_reference.page(c_reference.public_headers()),
+        "reference/modules.md": modules.page(),
         **{page: (ROOT / path).read_text(encoding="utf-8") for path, page in OUTSIDE.items()},
         **{f"pictures/{name}.svg": svg for name, svg in pictures.all_pictures().items()},
     }

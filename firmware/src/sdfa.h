@@ -199,7 +199,8 @@ extern const struct sdfa_kernel sdfa_kernel_dense, sdfa_kernel_conv, sdfa_kernel
     sdfa_kernel_maxpool, sdfa_kernel_add, sdfa_kernel_softmax, sdfa_kernel_mul, sdfa_kernel_mean, sdfa_kernel_pad,
     sdfa_kernel_copy, sdfa_kernel_table;
 extern const struct sdfa_loss sdfa_loss_softmax_ce, sdfa_loss_mse;
-extern const struct sdfa_feedback sdfa_feedback_table, sdfa_feedback_bp, sdfa_feedback_live;
+extern const struct sdfa_feedback sdfa_feedback_table, sdfa_feedback_bp, sdfa_feedback_live,
+    sdfa_feedback_live_two; /* k <= 2 */
 extern const struct sdfa_update sdfa_update_int8, sdfa_update_master;
 extern const struct sdfa_kernels sdfa_all_kernels; /* everything, for tools that open any image */
 

@@ -44,6 +44,13 @@
 #define SDFA_COLD
 #endif
 
+/* Called, though used once: that is smaller. */
+#if defined(__GNUC__)
+#define SDFA_APART __attribute__((noinline))
+#else
+#define SDFA_APART
+#endif
+
 /* The usual case, which is put first. */
 #if defined(__GNUC__)
 #define SDFA_LIKELY(x) __builtin_expect(!!(x), 1)

@@ -26,6 +26,15 @@ static inline int32_t sdfa_clamp(int32_t x, int32_t lo, int32_t hi) {
 }
 
 /* Clamped to +-32767. */
+static inline int16_t sdfa_limit16(int32_t x) {
+#if defined(__ARM_FEATURE_SAT)
+    __asm__("ssat %0, #16, %0" : "+r"(x));
+    return (int16_t)(x < -32767 ? -32767 : x);
+#else
+    return (int16_t)sdfa_clamp(x, -32767, 32767);
+#endif
+}
+
 static inline int16_t sdfa_sat16(int64_t x) {
     return (int16_t)(x > 32767 ? 32767 : x < -32767 ? -32767 : x);
 }
@@ -99,12 +108,24 @@ static inline int32_t sdfa_sat8(int32_t x) {
 #endif
 }
 
+/* x > 0. */
+static inline uint32_t sdfa_leading_zeros(uint32_t x) {
+#if defined(__ARM_FEATURE_CLZ)
+    return (uint32_t)__builtin_clz(x);
+#else
+    uint32_t n = 0;
+    for (; (x & 0x80000000u) == 0; x <<= 1)
+        n++;
+    return n;
+#endif
+}
+
 /* floor(log2(x)), x > 0. */
 static inline uint32_t sdfa_log2_floor(uint32_t x) {
 #if defined(__ARM_FEATURE_CLZ)
-    return 31u - (uint32_t)__builtin_clz(x);
+    return 31u - sdfa_leading_zeros(x);
 #else
-    uint32_t n = 0;
+    uint32_t n = 0; /* x is small where this is used often */
     while (x >>= 1)
         n++;
     return n;

@@ -190,7 +190,11 @@ struct sdfa_rate {
     uint32_t mant;
     int32_t exp;
 };
-struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24);
+static inline struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24) {
+    uint32_t zeros = sdfa_leading_zeros(rate_q24);
+    struct sdfa_rate r = {(rate_q24 << zeros) >> 16, -8 - (int32_t)zeros};
+    return r;
+}
 int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24);
 
 /* How the error reaches hidden layer l; NULL: not linked. */
@@ -242,13 +246,15 @@ int sdfa_step(struct sdfa *s, const void *answer);
 
 /* A logit in the loss's fixed point (SPEC.md 3.1). */
 static inline int32_t sdfa_scaled(int32_t acc, int32_t mult, int32_t shift) {
-    if (shift > 0) {
-        int32_t v = sdfa_wrap_shl(acc, (uint32_t)shift);
+    int32_t v = acc;
+    if (SDFA_LIKELY(shift > 0)) {
+        v = sdfa_wrap_shl(acc, (uint32_t)shift);
         if (!SDFA_LIKELY(v >> shift == acc)) /* the clamp of SPEC.md 3.1 */
             v = sdfa_wrap_shl((INT32_MAX ^ acc >> 31) >> shift, (uint32_t)shift);
-        return sdfa_srdhm(v, mult);
     }
-    return sdfa_mbqm(acc, mult, shift);
+    SDFA_LOOP(shift); /* so that no compiler multiplies at two places */
+    v = sdfa_srdhm(v, mult);
+    return SDFA_LIKELY(shift >= 0) ? v : sdfa_rdbpot(v, (uint32_t)-shift);
 }
 static inline int32_t sdfa_logit(const struct sdfa *s, uint32_t c, int32_t acc) {
     const struct sdfa_learning *g = sdfa_learning_of(s);

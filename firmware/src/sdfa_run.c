@@ -10,8 +10,8 @@ const int8_t *sdfa_output(const struct sdfa *s) {
 }
 
 void sdfa_run(struct sdfa *s) {
-    const uint8_t *at = s->ops;
-    for (uint32_t i = 0; i < s->op_n; i++) {
+    const uint8_t *at = s->ops, *end = at + s->ops_len;
+    while (at != end) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)at;
         sdfa_find_kernel(s->kernels, op)->run(s, op);
         at += op->len;

@@ -48,11 +48,24 @@ def check_folder(folder: Path) -> None:
         if path.is_dir():
             return
         if path.exists():
-            raise SdfaError(f"{path} is a file, not a folder: give another -o")
+            raise SdfaError(f"{path} is a file, not a folder: give another folder")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a failure leaves the old one; devices and pipes are written to directly."""
+    """Write a file so that a failure leaves the old one; devices and pipes are written to directly.
+
+    SdfaError when it cannot be written.
+    """
+    try:
+        _write(path, data)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise SdfaError(f"{path}: {why}; give another place") from None
+
+
+def _write(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return

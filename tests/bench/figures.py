@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from sdfa.bundle import model_dir
 from sdfa.data import Samples
-from sdfa.device.adapt import learn_stage, quantize_input
+from sdfa.device.adapt import learn_stage
 from sdfa.device.costs import Costs
 from sdfa.device.device import Device, Info, Measure, Run, Set, Stage
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.exporter.settings import load_settings
 from sdfa.start.demo import RULES, changed_digits, export_digits

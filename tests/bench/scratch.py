@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_digits
 
-from sdfa.device.adapt import quantize_input, sample_orders, tail_weight_count
+from sdfa.device.adapt import sample_orders
 from sdfa.device.costs import Costs
 from sdfa.device.device import Classify, Device, Learn, Measure, Set, Stage
+from sdfa.device.samples import quantize_input, tail_weight_count
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.exporter.untrained import Calibration, init_net
 from sdfa.image.csource import CSource

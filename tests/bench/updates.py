@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sdfa.device.adapt import quantize_input
 from sdfa.device.device import Device, Learn, Measure, Set, Stage
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Export, Options
 from sdfa.exporter.untrained import Calibration, init_net
 from sdfa.targets import Qemu

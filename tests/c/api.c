@@ -110,6 +110,19 @@ static void kernels(char **path) {
     unload(&n);
 }
 
+/* The small form of live feedback is for k = 1 and 2. Images: k = 2, k = 3. */
+static void live_two(char **path) {
+    struct sdfa_kernels k = sdfa_all_kernels;
+    struct net n = load(path[0]);
+    k.feedback[2] = &sdfa_feedback_live_two;
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_OK);
+    unload(&n);
+    n = load(path[1]);
+    CHECK(open_with(&n, &k, 1) == SDFA_ERR_KERNEL);
+    CHECK(open_with(&n, &sdfa_all_kernels, 1) == SDFA_ERR_OK);
+    unload(&n);
+}
+
 static void check_frozen(struct net *n) {
     REFUSED(n, sdfa_learn(&n->s, 0), SDFA_ERR_FROZEN);
     REFUSED(n, sdfa_learn(&n->s, UINT32_MAX), SDFA_ERR_FROZEN);
@@ -340,6 +353,7 @@ static const struct {
     {"memory", memory},
     {"anew", anew},
     {"kernels", kernels},
+    {"live_two", live_two},
     {"frozen", frozen},
     {"nothing_learns", nothing_learns},
     {"same_outputs", same_outputs},

@@ -35,17 +35,6 @@ static inline void sdfa_bytes_max(int8_t *to, const int8_t *from, uint32_t n) {
                      : "q0", "q1", "lr", "memory");
 }
 
-static inline void sdfa_bytes_clamp(int8_t *to, int32_t lo, int32_t hi, uint32_t n) {
-    __asm__ volatile("vdup.8 q1, %[lo]\n\t"
-                     "vdup.8 q2, %[hi]\n\t" SDFA_BYTES_LOOP("vldrb.8 q0, [%[to]]\n\t"
-                                                            "vmax.s8 q0, q0, q1\n\t"
-                                                            "vmin.s8 q0, q0, q2\n\t"
-                                                            "vstrb.8 q0, [%[to]], #16\n\t")
-                     : [to] "+r"(to)
-                     : [n] "r"(n), [lo] "r"(lo), [hi] "r"(hi)
-                     : "q0", "q1", "q2", "lr", "memory");
-}
-
 #endif
 
 #endif

@@ -44,11 +44,14 @@ static void run(const struct sdfa *s, const struct sdfa_op *op) {
     const struct sdfa_matvec m = rows_of(s, p);
     const int8_t *in = sdfa_values(s, op->in);
     int8_t *out = sdfa_values(s, op->out);
-    for (uint32_t r = 0; r < p->rows; r++, in += p->in_n, out += p->out_n) {
+    uint32_t rows = p->rows; /* not 0, as no tensor is empty */
+    do {
         if (m.packed_n)
             sdfa_matvec_packed(out, &m, in);
         sdfa_matvec_plain(out, &m, in);
-    }
+        in += m.in_n;
+        out += m.out_n;
+    } while (--rows);
 }
 
 const struct sdfa_kernel sdfa_kernel_dense = {SDFA_DENSE, sizeof(struct sdfa_dense_op), check, run};

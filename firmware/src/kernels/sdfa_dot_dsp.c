@@ -57,13 +57,12 @@ __asm__(SDFA_FUNCTION("sdfa_dot4")
         ".popsection");
 /* clang-format on */
 
-/* sdfa_requantize_fast. r0: offset; r3: the inverse of two shifts. */
-#define FINISH(acc, mult, turn)                                                                                        \
+/* sdfa_requantize_fast. r0: offset; shift: its lower byte is the inverse of one. */
+#define FINISH(acc, mult, shift)                                                                                       \
     "qadd " acc ", " acc ", " acc "\n\t"                                                                               \
     "smmulr " acc ", " acc ", " mult "\n\t"                                                                            \
-    "uxtb " mult ", r3" turn "\n\t"                                                                                    \
     "add " acc ", " acc ", " acc ", asr #31\n\t"                                                                       \
-    "asr " acc ", " acc ", " mult "\n\t"                                                                               \
+    "asr " acc ", " acc ", " shift "\n\t"                                                                              \
     "add " acc ", " acc ", r0\n\t"                                                                                     \
     "ssat " acc ", #8, " acc ", asr #1\n\t"
 
@@ -115,26 +114,30 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "mov r0, r3\n\t"
         "mov r3, r9\n\t"
         "add r9, r0, r10, lsl #1\n\t"
-        "push {r8-r11}\n\t"
-        "mov r10, r9\n"
+        "push {r8-r11}\n"
         "1:\n\t"
         "ldr r8, [r2], #4\n\t"
-        "ldr r9, [r2], #4\n\t"
+        "ldr r10, [r2], #4\n\t"
         "sxtab16 r4, r3, r8\n\t"
         "sxtab16 r5, r3, r8, ror #8\n\t"
-        "sxtab16 r6, r3, r9\n\t"
-        "sxtab16 r7, r3, r9, ror #8\n\t"
+        "sxtab16 r6, r3, r10\n\t"
+        "sxtab16 r7, r3, r10, ror #8\n\t"
         "stm r0!, {r4-r7}\n\t"
-        "cmp r0, r10\n\t"
+        "cmp r0, r9\n\t"
         "bne 1b\n"
         "2:\n\t"
         "ldm sp, {r0, r3, r4, r5}\n\t"
         "add r5, r5, lr, lsl #2\n\t"
         "ldrd r11, r12, [r5]\n\t"
         "add r2, r1, r4\n\t"
-        "lsls r4, r4, #28\n\t" /* minus: an odd number of eights */
+        "lsls r4, r4, #28\n\t" /* the eights that are no multiple of four come first */
+        "bcs 7f\n\t"
         "bmi 4f\n"
         "3:\n\t"
+        EIGHT
+        "8:\n\t"
+        EIGHT
+        "9:\n\t"
         EIGHT
         "4:\n\t"
         EIGHT
@@ -150,14 +153,17 @@ __asm__(SDFA_FUNCTION("sdfa_dot_pairs")
         "add r4, r4, lr, lsl #2\n\t"
         "mvns r3, r3\n\t"
         "ldrd r4, r5, [r4]\n\t"
-        FINISH("r11", "r4", "") FINISH("r12", "r5", ", ror #8")
+        FINISH("r11", "r4", "r3") "lsrs r3, r3, #8\n\t" FINISH("r12", "r5", "r3")
         "bfi r11, r12, #8, #8\n\t"
         "strh r11, [r6, lr]\n\t"
         "mov r1, r2\n\t"
         "adds lr, lr, #2\n\t"
         "bne 2b\n\t"
         "add sp, #164\n\t"
-        "pop {r4-r11, pc}\n\t"
+        "pop {r4-r11, pc}\n"
+        "7:\n\t"
+        "bmi 8b\n\t"
+        "b 9b\n\t"
         ".popsection");
 /* clang-format on */
 

@@ -48,28 +48,14 @@ static void fours(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uin
 /* sdfa_dot_dsp.c: an even number of fast rows, from row i on, of 8, 16 ... 64 values. */
 void sdfa_dot_pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i);
 
-/* Rows of a layer that is small enough for this; returns how many. */
-static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
-    uint32_t n = (m->out_n - i) & ~1u;
-    if (!m->fast || (m->in_n & 7u) || m->in_n - 8u > 56u || !n)
-        return 0;
-    sdfa_dot_pairs(out, m, x, i);
-    return n;
-}
-
-#else
-
-static inline uint32_t pairs(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
-    (void)out, (void)m, (void)x, (void)i;
-    return 0;
+static inline int is_small(const struct sdfa_matvec *m) {
+    return m->fast && ((m->in_n - 8u) & ~56u) == 0; /* in_n is 8, 16 ... 64 */
 }
 
 #endif
 
-void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
-    uint32_t i = m->packed_n, n;
-    i += pairs(out, m, x, i);
-    n = (m->out_n - i) / 4;
+static void rows(int8_t *out, const struct sdfa_matvec *m, const int8_t *x, uint32_t i) {
+    uint32_t n = (m->out_n - i) / 4;
     if (n) {
         fours(out, m, x, i, n);
         i += 4 * n;
@@ -81,6 +67,22 @@ void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x
     }
     for (; i < m->out_n; i++)
         finish(out, m, i, sdfa_dot(m->bias[i], m->weights + i * m->in_n, x, m->in_n, m->input_zero));
+}
+
+void sdfa_matvec_plain(int8_t *out, const struct sdfa_matvec *m, const int8_t *x) {
+    uint32_t i = m->packed_n;
+#if SDFA_DSP
+    uint32_t n = m->out_n - i;
+    if (n > 1 && is_small(m)) {
+        if ((n & 1u) == 0) {
+            sdfa_dot_pairs(out, m, x, i);
+            return;
+        }
+        sdfa_dot_pairs(out, m, x, i);
+        i += n - 1;
+    }
+#endif
+    rows(out, m, x, i);
 }
 
 #endif

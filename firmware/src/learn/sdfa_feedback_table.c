@@ -7,7 +7,7 @@ static uint32_t index_at(const uint8_t *index, uint32_t i, uint32_t class_n) {
 
 SDFA_COLD static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t out_n, uint32_t class_n) {
     uint32_t n = sdfa_mul(out_n, layer->k);
-    if (layer->k == 0 || !sdfa_in_data(s, layer->index, n, class_n <= 256 ? 1 : 2) ||
+    if (layer->k == 0 || !sdfa_in_data(s, layer->index, class_n <= 256 ? n : sdfa_mul(n, 2), 1) ||
         !sdfa_in_data(s, layer->coef, n, 1))
         return 0;
     for (uint32_t i = 0; i < n; i++)
@@ -31,7 +31,7 @@ static void narrow_deltas(sdfa_i16 *d, const uint8_t *index, const int8_t *coef,
         int32_t sum = 128;
         for (uint32_t t = 0; t < k; t++)
             sum += *coef++ * e[*index++];
-        *d = (int16_t)sdfa_clamp(sum >> 8, -32767, 32767);
+        *d = sdfa_limit16(sum >> 8);
     }
 }
 

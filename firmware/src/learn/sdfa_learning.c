@@ -2,91 +2,80 @@
 #include "sdfa_internal.h"
 
 #define CLASSES_MAX 16384u /* keeps the sum of exponentials, Q16, inside 30 bits */
-#define SHIFT_MIN   7      /* keeps step * activation inside int32 */
-#define SHIFT_MAX   30     /* a smaller step never moves a weight */
+#define EXP_MAX     1000
+#define SHIFT_MIN   7  /* keeps step * activation inside int32 */
+#define SHIFT_MAX   30 /* a smaller step never moves a weight */
 
-struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24) {
-    struct sdfa_rate r = {rate_q24, -24};
-    for (; r.mant > 65535u; r.exp++)
-        r.mant >>= 1;
-    for (; r.mant < 32768u; r.exp--)
-        r.mant <<= 1;
-    return r;
-}
-
-/* No row overflows, and some row moves. */
-SDFA_COLD static int layer_rate_ok(const struct sdfa *s, uint32_t l, int32_t rate_exp) {
-    const struct sdfa_layer *layer = sdfa_layer_at(s, l);
-    const struct sdfa_ratio *ratio = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
-    uint32_t moving = 0;
-    for (uint32_t i = 0, n = sdfa_layer_op(s, l)->out_n; i < n; i++) {
-        int32_t shift = sdfa_row_shift(layer, rate_exp, ratio[i].exp);
-        if (ratio[i].mant == 0)
-            continue;
-        if (shift < SHIFT_MIN)
+/* A layer's ratios: no row's step overflows, and some row's moves something. */
+SDFA_COLD static int ratios_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t n, int32_t rate_exp) {
+    const struct sdfa_ratio *ratio = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio),
+                            *end = ratio + n;
+    int32_t high = INT16_MIN;
+    for (; ratio != end; ratio++) {
+        if (ratio->mant - 1u < 32767u || (uint32_t)(ratio->exp + EXP_MAX) > 2u * EXP_MAX)
             return 0;
-        moving |= shift <= SHIFT_MAX;
+        if (ratio->mant && ratio->exp > high)
+            high = ratio->exp;
     }
-    return moving != 0;
+    return (uint32_t)(sdfa_row_shift(layer, rate_exp, high) - SHIFT_MIN) <= SHIFT_MAX - SHIFT_MIN;
 }
 
-SDFA_COLD int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24) {
+int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24) {
+    uint32_t left = sdfa_learning_of(s)->layer_n;
     if (rate_q24 == 0)
         return 0;
-    for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++)
-        if (!layer_rate_ok(s, l, sdfa_normalize_rate(rate_q24).exp))
-            return 0;
-    return 1;
+    while (left && ratios_ok(s, sdfa_layer_at(s, left - 1u), sdfa_layer_op(s, left - 1u)->out_n,
+                             sdfa_normalize_rate(rate_q24).exp))
+        left--;
+    return left == 0;
 }
 
-/* A record of the right kind stands at this offset: one of those that sdfa_open checked. */
-SDFA_COLD static int is_dense(const struct sdfa *s, uint32_t off) {
+/* The record at this offset, one of those that sdfa_open checked, if it is of the right kind. */
+SDFA_COLD static const struct sdfa_dense_op *dense_at(const struct sdfa *s, uint32_t off) {
     uint32_t at = 0;
-    for (uint32_t i = 0; i < s->op_n; i++) {
+    for (uint32_t n = s->op_n; n; n--) {
         const struct sdfa_op *op = (const struct sdfa_op *)(const void *)(s->ops + at);
         if (at == off)
-            return op->kind == SDFA_DENSE;
+            return op->kind == SDFA_DENSE ? (const struct sdfa_dense_op *)op : NULL;
         at += op->len;
     }
-    return 0;
+    return NULL;
 }
 
-SDFA_COLD static int ratios_ok(const struct sdfa *s, const struct sdfa_layer *layer, uint32_t n) {
-    const struct sdfa_ratio *ratio = (const struct sdfa_ratio *)(const void *)(s->data + layer->ratio);
-    if (!sdfa_in_data(s, layer->ratio, n, sizeof *ratio))
-        return 0;
-    for (uint32_t i = 0; i < n; i++)
-        if ((ratio[i].mant && ratio[i].mant < 32768u) || ratio[i].exp < -1000 || ratio[i].exp > 1000)
+SDFA_COLD static int layer_ok(const struct sdfa *s, const struct sdfa_layer *layer, const struct sdfa_dense_op *op) {
+    return (op->flags & SDFA_LAYER_TAIL) && (uint32_t)(layer->delta_exp + EXP_MAX) <= 2u * EXP_MAX &&
+           layer->bias_mant >= 32768u && (uint32_t)(layer->bias_exp + 31) <= 47u &&
+           sdfa_in_data(s, layer->ratio, op->out_n, sizeof(struct sdfa_ratio)) &&
+           ratios_ok(s, layer, op->out_n, sdfa_normalize_rate(s->rate_q24).exp);
+}
+
+SDFA_COLD SDFA_APART static int layers_ok(const struct sdfa *s, uint32_t layer_n) {
+    const struct sdfa_layer *layer = sdfa_layer_at(s, 0);
+    const struct sdfa_dense_op *op = NULL;
+    for (; layer_n; layer_n--, layer++) {
+        const struct sdfa_dense_op *below = op;
+        op = dense_at(s, layer->op);
+        if (!op || !layer_ok(s, layer, op) || (below && op->in_n != below->out_n))
             return 0;
-    return 1;
+    }
+    return op != NULL;
 }
 
-SDFA_COLD static int layer_ok(const struct sdfa *s, uint32_t l) {
-    const struct sdfa_layer *layer = sdfa_layer_at(s, l);
-    const struct sdfa_dense_op *op;
-    if (!is_dense(s, layer->op))
-        return 0;
-    op = sdfa_layer_op(s, l);
-    if (!(op->flags & SDFA_LAYER_TAIL) || !ratios_ok(s, layer, op->out_n) || layer->delta_exp < -1000 ||
-        layer->delta_exp > 1000 || layer->bias_mant < 32768u || layer->bias_exp < -31 || layer->bias_exp > 16)
-        return 0;
-    return l == 0 || op->in_n == sdfa_layer_op(s, l - 1)->out_n;
-}
-
-uint32_t sdfa_delta_len(const struct sdfa *s) {
+SDFA_COLD uint32_t sdfa_delta_len(const struct sdfa *s) {
     uint32_t n = 0;
     for (uint32_t l = 0; l + 1u < sdfa_learning_of(s)->layer_n; l++)
         n = sdfa_layer_op(s, l)->out_n > n ? sdfa_layer_op(s, l)->out_n : n;
     return (n + 1u) & ~1u;
 }
 
+/* A layer has at most 2^30 outputs, as their biases are in memory: twice as many do not overflow. */
 SDFA_COLD static int memory_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     const struct sdfa_dense_op *last = sdfa_layer_op(s, g->layer_n - 1u);
-    uint32_t deltas = sdfa_mul(sdfa_delta_len(s), g->layer_n > 2 ? 2 : 1);
-    return (last->flags & SDFA_LAYER_KEEP) && sdfa_in_arena(s, g->error, last->out_n, 2) &&
-           sdfa_disjoint(g->error, 2u * last->out_n, last->acc, 4u * last->out_n) &&
+    uint32_t n = last->out_n, deltas = sdfa_delta_len(s) * (g->layer_n > 2 ? 2u : 1u);
+    return n <= CLASSES_MAX && n + g->loss > 1 /* cross-entropy has two */ && (last->flags & SDFA_LAYER_KEEP) &&
+           sdfa_in_arena(s, g->error, n, 2) && sdfa_disjoint(g->error, 2u * n, last->acc, 4u * n) &&
            sdfa_in_arena(s, g->delta, deltas, 2) && ((g->zmult | g->zshift) & 3u) == 0 &&
-           sdfa_scales_ok(s, g->zmult, g->zshift, last->out_n, 0) && last->out_n <= CLASSES_MAX;
+           sdfa_scales_ok(s, g->zmult, g->zshift, n, 0);
 }
 
 SDFA_COLD static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
@@ -112,12 +101,8 @@ SDFA_COLD static int update_ok(const struct sdfa *s, const struct sdfa_learning 
 SDFA_COLD int sdfa_check_learning(const struct sdfa *s, uint32_t len) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
     int error;
-    if (g->layer_n == 0 || len != sizeof *g + g->layer_n * sizeof(struct sdfa_layer))
-        return SDFA_ERR_LEARNING;
-    for (uint32_t l = 0; l < g->layer_n; l++)
-        if (!layer_ok(s, l))
-            return SDFA_ERR_LEARNING;
-    if (!memory_ok(s, g) || s->tau_q15 > 32767 || !sdfa_rate_ok(s, s->rate_q24))
+    if (len != sizeof *g + g->layer_n * sizeof(struct sdfa_layer) || s->tau_q15 > 32767 || s->rate_q24 == 0 ||
+        !layers_ok(s, g->layer_n) || !memory_ok(s, g))
         return SDFA_ERR_LEARNING;
     error = update_ok(s, g);
     return error ? error : feedback_ok(s, g);

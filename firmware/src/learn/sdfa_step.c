@@ -20,10 +20,12 @@ static void mask_deltas(struct sdfa *s, uint32_t l, sdfa_i16 *d) {
 
 static void count_logits(struct sdfa *s, uint32_t l) {
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
-    const uint8_t *out = (const uint8_t *)sdfa_values(s, op->op.out);
+    const int8_t *out = sdfa_values(s, op->op.out);
     uint32_t saturated = 0;
-    for (const uint8_t *end = out + op->out_n; out != end; out++)
-        saturated += *out - 127u <= 1u; /* 127 or -128 */
+    for (const int8_t *end = out + op->out_n; out != end;) {
+        int32_t v = *out++;
+        saturated += ((uint32_t)(v ^ v >> 31) + 1u) >> 7; /* 127 or -128 */
+    }
     s->stats.saturated_logits += saturated;
 }
 

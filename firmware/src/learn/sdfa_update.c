@@ -6,6 +6,7 @@
 #define DITHER     ((1u << BITS) - 1u)
 #define FAR_MAX    4095 /* the largest step of move_far */
 
+/* The format has one byte for each row, in which nothing is kept at present. */
 SDFA_COLD static int check(const struct sdfa *s) {
     uint32_t rows = 0;
     for (uint32_t l = 0; l < sdfa_learning_of(s)->layer_n; l++)

@@ -17,7 +17,7 @@ struct sdfa_rows {
     const struct sdfa_layer *layer;
     const struct sdfa_ratio *ratios;
     const sdfa_i16 *second, *at, *end; /* deltas */
-    uint32_t rate, nonzero, still;     /* mantissa; rows with a delta; those of them that do not move */
+    uint32_t rate, nonzero, updated;   /* mantissa; rows that have a delta, that move */
     int32_t shift;                     /* of a row without a ratio */
     int32_t bias_room;                 /* steps between - and + this, Q(16 - extra), move a bias in 32 bits */
     int32_t bias_mant;
@@ -44,7 +44,7 @@ static inline struct sdfa_rows sdfa_rows_of(const struct sdfa *s, uint32_t l, co
     r.second = d + 1;
     r.end = d + op->out_n;
     r.rate = rate.mant;
-    r.nonzero = r.still = 0;
+    r.nonzero = r.updated = 0;
     r.shift = sdfa_row_shift(layer, rate.exp, 0);
     r.bias_shift = (uint32_t)(16 - extra - layer->bias_exp);
     r.bias_mant = layer->bias_mant;
@@ -87,17 +87,14 @@ static inline void sdfa_move_bias(struct sdfa *s, const struct sdfa_rows *r, sdf
 /* Goes to the next row that moves, and moves its bias. Returns whether there is one; then its weights start at *w, and m
  * says how they move. */
 static inline int sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa_move *m, int8_t **w, int32_t extra) {
-    uint32_t random = m->random;
     for (;;) {
         const sdfa_i16 *at = r->at;
         const struct sdfa_ratio *ratio;
-        int32_t delta, shift, step;
+        int32_t delta, shift;
         uint32_t i;
         do {
-            if (at == r->end) {
-                m->random = random;
+            if (at == r->end)
                 return 0;
-            }
             delta = *at++;
         } while (!delta);
         SDFA_LOOP(at); /* or the loop works out what only rows with a delta need */
@@ -106,24 +103,26 @@ static inline int sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa
         i = (uint32_t)(at - r->second);
         ratio = r->ratios + i;
         shift = r->shift - ratio->exp;
-        if (ratio->mant && shift <= SDFA_SHIFT_MAX) { /* not frozen, nor with a step that is always 0 */
-            step = sdfa_rounded_step(&random, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
-            if (step) {
-                sdfa_move_bias(s, r, r->bias + i, step, sdfa_random(&random), extra);
-                *w = r->weights + i * r->in_n;
-                m->random = random;
-                m->step = step;
-                return 1;
-            }
+        if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) { /* frozen, or a step that is always 0 */
+
+            continue;
         }
-        r->still++;
+        m->step = sdfa_rounded_step(&m->random, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
+        if (!m->step) {
+
+            continue;
+        }
+        r->updated++;
+        sdfa_move_bias(s, r, r->bias + i, m->step, sdfa_random(&m->random), extra);
+        *w = r->weights + i * r->in_n;
+        return 1;
     }
 }
 
 static inline void sdfa_rows_end(struct sdfa *s, const struct sdfa_rows *r, const struct sdfa_move *m) {
     s->random = m->random;
     s->stats.weights_nonzero += r->nonzero * r->in_n; /* at most the layer's weights, which are in memory */
-    s->stats.weights_updated += (r->nonzero - r->still) * r->in_n;
+    s->stats.weights_updated += r->updated * r->in_n;
 }
 
 #endif

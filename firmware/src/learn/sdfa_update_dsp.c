@@ -50,10 +50,8 @@ __asm__(SDFA_FUNCTION("sdfa_move_words")
         "push {r2}\n\t"
         "sub r10, r2, r1\n\t"
         "adr r12, 9f\n\t"
-        "ldm r12, {r4, r5, r7, r8}\n\t"
+        "ldm r12, {r4, r5, r7-r9, lr}\n\t"
         "ldrd r3, r6, [r3]\n\t"
-        "mov r9, #0\n\t"
-        "mov lr, #0\n\t"
         "cmp r6, #0\n\t"
         "bmi 1f\n\t"
         ROW(UP)
@@ -71,7 +69,7 @@ __asm__(SDFA_FUNCTION("sdfa_move_words")
         "pop {r4-r11, pc}\n\t"
         ".align 2\n"
         "9:\n\t"
-        ".word 747796405, 2891336453, 0x00800080, 0x0fff0fff\n\t"
+        ".word 747796405, 2891336453, 0x00800080, 0x0fff0fff, 0, 0\n\t"
         ".popsection");
 /* clang-format on */
 

@@ -9,7 +9,7 @@ static const struct sdfa_kernel *const kernels[] = {
 };
 
 const struct sdfa_kernels digits_kernels = {
-    kernels, sizeof kernels / sizeof kernels[0], {&sdfa_loss_softmax_ce, 0}, {&sdfa_feedback_table, 0, &sdfa_feedback_live}, {&sdfa_update_int8, 0}};
+    kernels, sizeof kernels / sizeof kernels[0], {&sdfa_loss_softmax_ce, 0}, {&sdfa_feedback_table, 0, &sdfa_feedback_live_two}, {&sdfa_update_int8, 0}};
 
 const uint32_t digits_image[DIGITS_IMAGE_LEN / 4] = {
 #if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_FEATURE_MVE) /* weights packed for this core */

@@ -12,6 +12,9 @@ from rich.console import Console
 
 from sdfa import __version__
 from sdfa.files import STDOUT, read_bytes, write_whole
+from sdfa.limits import EPOCHS_MAX as EPOCHS_MAX
+from sdfa.limits import SEED_MAX as SEED_MAX
+from sdfa.limits import STEPS_MAX as STEPS_MAX
 
 app = typer.Typer(
     add_completion=False,
@@ -23,8 +26,6 @@ app = typer.Typer(
 console = Console(markup=False, emoji=False, highlight=False)
 progress = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
-SEED_MAX, EPOCHS_MAX, STEPS_MAX = 2**31 - 1, 10_000, 1_000_000
-
 ImageArg = Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")]
 TargetOpt = Annotated[
     str, typer.Option(metavar="TARGET", help="Where to run: host, qemu:mps2-an386, serial:/dev/ttyACM0 and others.")
@@ -32,15 +33,7 @@ TargetOpt = Annotated[
 SeedOpt = Annotated[
     int, typer.Option(metavar="N", help="Seed of the order of samples and of the rounding.", min=0, max=SEED_MAX)
 ]
-CentredOpt = Annotated[
-    bool | None,
-    typer.Option(
-        "--centred/--no-centred", help="Live feedback: weights less their mean over the outputs with an error."
-    ),
-]
-RankOpt = Annotated[
-    int | None, typer.Option(metavar="R", help="Rank of random or dense feedback (default: free).", min=1)
-]
+NameOpt = Annotated[str | None, typer.Option(metavar="NAME", help="C name of the model (default: its own).")]
 HeadroomOpt = Annotated[
     float | None,
     typer.Option(metavar="X", help="Keras models: range of what will learn, times what it is now (default 1.25)."),
@@ -68,7 +61,7 @@ def emit(result: dict[str, Any], to: Path | None, show: Callable[[], None]) -> N
 def show_notes(notes: list[str]) -> None:
     """What the user should look at, though nothing is refused."""
     for note in notes:
-        console.print(f"note: {note}", style="yellow", soft_wrap=True)
+        console.print(f"note: {note}", style="yellow")
 
 
 def load_image(path: Path) -> tuple[bytes, Any]:

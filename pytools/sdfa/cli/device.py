@@ -19,6 +19,7 @@ from rich.table import Table
 
 from sdfa.cli.base import EPOCHS_MAX, JsonOpt, SeedOpt, app, console, emit, load_image, progress, show_notes
 from sdfa.cli.device_show import FOREIGN, info_table, score_text, stats_table, stored_of
+from sdfa.cli.options import Where, grouped
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, write_whole
 
@@ -32,27 +33,20 @@ device = typer.Typer(
 )  # fmt: skip
 app.add_typer(device, name="device")
 
-PortOpt = Annotated[
-    str, typer.Option(metavar="URL", help="Where the board is: /dev/ttyACM0, COM5, socket://127.0.0.1:5555.")
-]
-BaudOpt = Annotated[int, typer.Option(metavar="N", help="Speed of a serial port.", min=300)]
-BoardOpt = Annotated[str | None, typer.Option(metavar="NAME", help="Refuse any other board than this.")]
-WaitOpt = Annotated[float, typer.Option(metavar="SECONDS", help="Repeat a request after so long a silence.", min=0.01)]
 ImageOpt = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The device's image, to save reading it from the device.")
 ]
-BAUD, WAIT = 115200, 0.5
 
 
 @contextlib.contextmanager
-def session(port: str, baud: int = BAUD, board: str | None = None, wait: float = WAIT) -> Iterator[Remote]:
+def session(where: Where) -> Iterator[Remote]:
     """A session with the board at a port. SdfaError when it is another board."""
     from sdfa.link.stream import connected
     from sdfa.start.newproject import port_of
 
-    with connected(port, baud, wait) as remote:
-        if board is not None and remote.info.board not in (board, port_of(board)):
-            raise SdfaError(f"the board at {port} is {remote.info.board!r}, not {board!r}")
+    with connected(where.port, where.baud, where.wait) as remote:
+        if where.board is not None and remote.info.board not in (where.board, port_of(where.board)):
+            raise SdfaError(f"the board at {where.port} is {remote.info.board!r}, not {where.board!r}")
         yield remote
 
 
@@ -94,12 +88,10 @@ def ports(json_to: JsonOpt = None) -> None:
 
 
 @device.command()
+@grouped
 def info(
-    port: PortOpt,
+    where: Where,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="Refuse any other model than this.")] = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Say what a board is: its model, memory, settings, and what its program can do.
@@ -109,7 +101,7 @@ def info(
     from sdfa.link.push import slots
     from sdfa.targets.serial import check_model
 
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         if image is not None:
             check_model(remote, load_image(image)[1])
         result = asdict(remote.info) | {"features": sorted(remote.info.features)} | stored_of(remote)
@@ -119,16 +111,14 @@ def info(
 
 
 @device.command()
+@grouped
 def run(
-    port: PortOpt,
+    where: Where,
     inputs: Annotated[
         Path, typer.Option(metavar="FILE", help="Inputs (n, *input), int8 or float: .npy, or .npz with x.")
     ],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="Outputs: .npy, int8, shape (n, *output).")],
     image: ImageOpt = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Run inference with the weights that the device has now.
@@ -137,13 +127,13 @@ def run(
     """
     from sdfa.cli.machines import load_array
     from sdfa.data import check_inputs
-    from sdfa.device.adapt import input_shape, output_shape, quantize_input
+    from sdfa.device.samples import input_shape, output_shape, quantize_input
     from sdfa.device.units import image_notes
     from sdfa.link.work import run_all
 
     check_outputs([out], [image, inputs], json_to)
     array = load_array(inputs)
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         parsed = image_of(remote, image)[1]
         given = check_inputs(inputs, array, input_shape(parsed))
         x = quantize_input(parsed, given)
@@ -167,8 +157,9 @@ def run(
 
 
 @device.command()
+@grouped
 def learn(
-    port: PortOpt,
+    where: Where,
     data: Annotated[Path, typer.Option(metavar="FILE", help="Samples: .npz with x and y.")],
     epochs: Annotated[
         int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
@@ -180,9 +171,6 @@ def learn(
     seed: SeedOpt = 1,
     save: Annotated[bool, typer.Option("--save", help="Save into the device's flash at the end.")] = False,
     image: ImageOpt = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Teach the device samples, from the weights that it has now on.
@@ -193,15 +181,15 @@ def learn(
 
     Example: [cyan]pytools device learn --port /dev/ttyACM0 --data new.npz --epochs 3 --save[/cyan]
     """
-    from sdfa.device.adapt import samples_of
     from sdfa.device.device import Stats
+    from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
     from sdfa.device.units import image_notes
     from sdfa.image.writer import rate_q24, tau_q15
     from sdfa.link.work import settings_for, teach
 
     check_outputs([], [image, data], json_to)
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         if save and stored_of(remote).get("stored", {}).get("foreign"):
             raise SdfaError(FOREIGN)
         parsed = image_of(remote, image)[1]
@@ -247,16 +235,14 @@ def _show_learned(result: dict[str, Any]) -> None:
 
 
 @device.command()
+@grouped
 def evaluate(
-    port: PortOpt,
+    where: Where,
     data: Annotated[Path | None, typer.Option(metavar="FILE", help="Samples: .npz with x and y.")] = None,
     hold_out: Annotated[
         bool, typer.Option("--hold-out", help="Keep the samples on the device: they judge what it learns from now on.")
     ] = False,
     image: ImageOpt = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Score the device's weights: on samples from here, or on those that it holds out.
@@ -269,13 +255,13 @@ def evaluate(
     A safety net: [cyan]... evaluate --port P --data held.npz --hold-out[/cyan], then learn, then
     [cyan]... evaluate --port P[/cyan]
     """
-    from sdfa.device.adapt import samples_of
+    from sdfa.device.samples import samples_of
     from sdfa.device.units import image_notes
     from sdfa.link.gate import judge
     from sdfa.link.work import score
 
     check_outputs([], [image, data], json_to)
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         if data is None:
             if hold_out:
                 raise SdfaError("--hold-out needs samples: give some with --data")
@@ -299,7 +285,7 @@ def evaluate(
 
 
 def _hold_out(remote: Remote, image: Image, samples: Any) -> int:
-    from sdfa.device.adapt import loss_of, quantize_input
+    from sdfa.device.samples import loss_of, quantize_input
     from sdfa.link.gate import hold_out
 
     if loss_of(image) == "mse":
@@ -315,18 +301,16 @@ def _show_verdict(judged: dict[str, Any]) -> None:
 
 
 @device.command()
+@grouped
 def stats(
-    port: PortOpt,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
+    where: Where,
     json_to: JsonOpt = None,
 ) -> None:
     """Show the counters of learning since the device was started, its settings, and what is saved.
 
     Example: [cyan]pytools device stats --port /dev/ttyACM0[/cyan]
     """
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         state = remote.state()
         result: dict[str, Any] = asdict(state.stats) | {
             "random": state.random, "rate": state.rate_q24 / 2**24, "threshold": state.tau_q15 / 2**15,
@@ -336,27 +320,25 @@ def stats(
 
 
 @device.command()
+@grouped
 def monitor(
-    port: PortOpt,
+    where: Where,
     once: Annotated[bool, typer.Option("--once", help="Look for the time of --every, show that and end.")] = False,
     seconds: Annotated[float | None, typer.Option(metavar="N", help="End after N seconds.", min=0)] = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks.", min=0.05)] = 1.0,
     image: ImageOpt = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Watch a device learn: accuracy before each step, loss, saturation and skipped rows; ctrl-C ends it.
 
     Example: [cyan]pytools device monitor --port /dev/ttyACM0[/cyan]
     """
-    from sdfa.device.adapt import tail_weight_count
+    from sdfa.device.samples import tail_weight_count
     from sdfa.link.watch import monitor_row, monitor_table
 
     check_outputs([], [], json_to)
     rows: list[dict[str, Any]] = []
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         weights = tail_weight_count(image_of(remote, image)[1])
         before, begin = remote.stats(), time.monotonic()
         pure = json_to is not None and str(json_to) == STDOUT

@@ -8,21 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sdfa.cli.base import JsonOpt, console, emit, load_image
-from sdfa.cli.device import (
-    BAUD,
-    WAIT,
-    BaudOpt,
-    BoardOpt,
-    ImageOpt,
-    PortOpt,
-    WaitOpt,
-    counted,
-    device,
-    image_of,
-    session,
-)
+from sdfa.cli.base import JsonOpt, console, emit, load_image, progress
+from sdfa.cli.device import ImageOpt, counted, device, image_of, session
 from sdfa.cli.device_show import behind
+from sdfa.cli.options import Where, grouped
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
@@ -33,14 +22,13 @@ def _need_store(features: frozenset[str]) -> None:
 
 
 @device.command()
-def save(
-    port: PortOpt, baud: BaudOpt = BAUD, board: BoardOpt = None, wait: WaitOpt = WAIT, json_to: JsonOpt = None
-) -> None:
+@grouped
+def save(where: Where, json_to: JsonOpt = None) -> None:
     """Save what the device has learned into its flash, safe against a power cut.
 
     Example: [cyan]pytools device save --port /dev/ttyACM0[/cyan]
     """
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         _need_store(remote.info.features)
         remote.save()
         result = asdict(remote.stored())
@@ -49,14 +37,13 @@ def save(
 
 
 @device.command()
-def load(
-    port: PortOpt, baud: BaudOpt = BAUD, board: BoardOpt = None, wait: WaitOpt = WAIT, json_to: JsonOpt = None
-) -> None:
+@grouped
+def load(where: Where, json_to: JsonOpt = None) -> None:
     """Go back to what was saved last.
 
     Example: [cyan]pytools device load --port /dev/ttyACM0[/cyan]
     """
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         _need_store(remote.info.features)
         remote.load()
         result = {"steps": remote.steps}
@@ -64,40 +51,37 @@ def load(
 
 
 @device.command()
-def rollback(
-    port: PortOpt, baud: BaudOpt = BAUD, board: BoardOpt = None, wait: WaitOpt = WAIT, json_to: JsonOpt = None
-) -> None:
+@grouped
+def rollback(where: Where, json_to: JsonOpt = None) -> None:
     """Go back to the last good weights: those of the last judgement, else those that were saved.
 
     Example: [cyan]pytools device rollback --port /dev/ttyACM0[/cyan]
     """
     from sdfa.link.gate import roll_back
 
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         result = {"back_to": roll_back(remote)}
     what = "the last judgement" if result["back_to"] == "mark" else "the last save"
     emit(result, json_to, lambda: console.print(f"the weights of {what} are back"))
 
 
 @device.command()
+@grouped
 def reset(
-    port: PortOpt,
+    where: Where,
     saved: Annotated[
         bool, typer.Option("--saved", help="Also what is saved: factory weights after a restart.")
     ] = False,
     erase: Annotated[
         bool, typer.Option("--erase", help="Erase the store, whatever model it belongs to; needed once after a push.")
     ] = False,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Go back to the factory weights; in RAM only, unless asked for more.
 
     Example: [cyan]pytools device reset --port /dev/ttyACM0 --saved[/cyan]
     """
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         if erase or saved:
             _need_store(remote.info.features)
         if erase:
@@ -107,19 +91,18 @@ def reset(
         else:
             remote.reset()
         result = {"saved": saved, "erased": erase}
-    where = "in RAM and in flash" if saved else "in RAM; the store is erased" if erase else "in RAM"
-    emit(result, json_to, lambda: console.print(f"factory weights {where}"))
+    now = "in RAM and in flash" if saved else "in RAM; the store is erased" if erase else "in RAM"
+    emit(result, json_to, lambda: console.print(f"factory weights {now}"))
 
 
 @device.command()
-def selftest(
-    port: PortOpt, baud: BaudOpt = BAUD, board: BoardOpt = None, wait: WaitOpt = WAIT, json_to: JsonOpt = None
-) -> None:
+@grouped
+def selftest(where: Where, json_to: JsonOpt = None) -> None:
     """Let the device prove that it computes what the exporter computed; exit code 0 only if it does.
 
     Example: [cyan]pytools device selftest --port /dev/ttyACM0[/cyan]
     """
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         took = remote.selftest()
         result = {"board": remote.info.board, "model_id": remote.info.model_id, "passed": True, "microseconds": took}
     time = "" if took is None else f" in {took:,} µs, checksums included"
@@ -127,8 +110,9 @@ def selftest(
 
 
 @device.command()
+@grouped
 def push(
-    port: PortOpt,
+    where: Where,
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="An image made by pytools export (.sdfa).")
     ] = None,
@@ -141,9 +125,6 @@ def push(
     signature: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What the device's program wants behind the image.")
     ] = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Bring another image: the device checks it, tests itself with it, and only then runs it.
@@ -162,16 +143,17 @@ def push(
         raise SdfaError("say either which IMAGE to push, or --drop, to run the compiled-in one again")
     check_outputs([], [image, signature], json_to)
     if image is None:
-        with session(port, baud, board, wait) as remote:
+        with session(where) as remote:
             result = {"bytes": 0, "before": remote.info.model_id}
-            drop(remote)
+            with progress.status("erasing a slot"):
+                drop(remote)
             result |= {"model_id": remote.info.model_id, "verified": "compiled in"}
         emit(result, json_to, lambda: console.print(f"the device runs {result['model_id']} now, its compiled-in model"))
         return
     data = repack(load_image(image)[0], packing)
     if signature is not None:
         data += read_bytes(signature, "a signature")
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         old = remote.info.model_id
         with counted("pushing", len(data)) as told:
             bring(remote, data, told)
@@ -180,13 +162,11 @@ def push(
 
 
 @device.command()
+@grouped
 def pull(
-    port: PortOpt,
+    where: Where,
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The learned image (.sdfa).")],
     image: ImageOpt = None,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Fetch the image with what the device has learned, for merge, inspect, check and other devices.
@@ -196,7 +176,7 @@ def pull(
     from sdfa.link.push import pull as fetch
 
     check_outputs([out], [], json_to)
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         data = fetch(remote, image_of(remote, image)[0])
         result = {"bytes": len(data), "model_id": remote.info.model_id, "steps": remote.steps}
     write_whole(out, data)
@@ -204,13 +184,11 @@ def pull(
 
 
 @device.command()
+@grouped
 def trace(
-    port: PortOpt,
+    where: Where,
     out: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="The trace (.npz).")] = None,
     start: Annotated[bool, typer.Option("--start", help="Begin a new trace with the present weights.")] = False,
-    baud: BaudOpt = BAUD,
-    board: BoardOpt = None,
-    wait: WaitOpt = WAIT,
     json_to: JsonOpt = None,
 ) -> None:
     """Fetch what the device learned, step by step: labels, the tail's inputs, seed and settings.
@@ -224,7 +202,7 @@ def trace(
         raise SdfaError("say either -o FILE, to fetch the trace, or --start, to begin a new one")
     check_outputs([out] if out else [], [], json_to)
     result: dict[str, Any]
-    with session(port, baud, board, wait) as remote:
+    with session(where) as remote:
         if out is None:
             start_trace(remote)
             result = {"first": remote.steps}

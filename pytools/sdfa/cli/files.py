@@ -1,30 +1,64 @@
-"""Commands that turn files into files: export, inspect, merge."""
+"""Commands that turn files into files: export, quantize, inspect, merge."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sdfa.cli.base import (
-    SEED_MAX,
-    CentredOpt,
-    HeadroomOpt,
-    JsonOpt,
-    RankOpt,
-    app,
-    console,
-    emit,
-    load_image,
-    progress,
-    show_notes,
-)
+from sdfa.cli.base import SEED_MAX, HeadroomOpt, JsonOpt, NameOpt, app, console, emit, load_image, progress, show_notes
+from sdfa.cli.options import Learning, grouped
 from sdfa.errors import SdfaError
 from sdfa.files import check_outputs, read_bytes, write_whole
 
+if TYPE_CHECKING:
+    from sdfa.exporter.export import Options
+
+
+@dataclass(frozen=True)
+class Learns(Learning):
+    """How an exported image learns."""
+
+    train_last: Annotated[
+        int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
+    ] = None
+    feedback: Annotated[
+        str | None, typer.Option(metavar="KIND", help="live (the default), aligned, random, dense, bp or last.")
+    ] = None
+    jacobian: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Aligned tables from the mean over --calib (the default with it) or product."),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seed of random feedback and of the rounding.", min=0, max=SEED_MAX),
+    ] = None
+    loss: Annotated[
+        str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
+    ] = None
+    master: Annotated[
+        int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
+    ] = None
+    spare_classes: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Outputs for classes that are added on the device; not for a later merge.", min=0
+        ),
+    ] = 0
+
+    def options(self) -> Options:
+        from sdfa.exporter.export import Options
+
+        return Options(
+            train_last=self.train_last, feedback=self.feedback, jacobian=self.jacobian, seed=self.seed, loss=self.loss,
+            master=self.master, spare=self.spare_classes, **self.chosen(),
+        )  # fmt: skip
+
 
 @app.command()
+@grouped
 def export(
     model: Annotated[
         Path,
@@ -35,49 +69,14 @@ def export(
     out: Annotated[
         Path, typer.Option("-o", metavar="FOLDER", help="A new or empty folder, or that of an earlier export.")
     ],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="C name of the model (default: its own).")] = None,
-    train_last: Annotated[
-        int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
-    ] = None,
-    feedback: Annotated[
-        str | None, typer.Option(metavar="KIND", help="live (the default), aligned, random, dense, bp or last.")
-    ] = None,
-    connections: Annotated[
-        int | None,
-        typer.Option(metavar="K", help="Output errors that each hidden neuron listens to (default 2).", min=1),
-    ] = None,
-    centred: CentredOpt = None,
-    rank: RankOpt = None,
-    jacobian: Annotated[
-        str | None,
-        typer.Option(metavar="HOW", help="Aligned tables from the mean over --calib (the default with it) or product."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Seed of random feedback and of the rounding.", min=0, max=SEED_MAX),
-    ] = None,
+    *,
+    name: NameOpt = None,
+    learns: Learns,
     calib: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Inputs (.npz with x): scales of a Keras model, and aligned feedback."),
     ] = None,
     headroom: HeadroomOpt = None,
-    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate to start with.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="ERROR", help="Smaller output errors are dropped (0 to below 1).")
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(metavar="LOSS", help="softmax_ce or mse (default: what the model's end suggests).")
-    ] = None,
-    master: Annotated[
-        int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
-    ] = None,
-    labels: Annotated[str, typer.Option(metavar="A,B,...", help="Names of the classes, with commas.")] = "",
-    spare_classes: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Outputs for classes that are added on the device; not for a later merge.", min=0
-        ),
-    ] = 0,
     budget: Annotated[
         str,
         typer.Option(metavar="ram=20K,flash=64K", help="Fail when arena, weights and state, or the image, need more."),
@@ -96,22 +95,14 @@ def export(
 
     A Keras model: [cyan]pytools export model.keras --calib samples.npz -o build/mine --budget ram=20K[/cyan]
     """
-    from sdfa.api import export as export_model
+    from sdfa.exporter.anymodel import export_any
     from sdfa.exporter.estimate import estimate_report
-    from sdfa.exporter.export import Options
-    from sdfa.exporter.settings import parse_budget
     from sdfa.targets import find_counting
 
     machine = find_counting(measure) if measure else None
     check_outputs([], [model, calib], json_to)
-    asked = Options(
-        train_last=train_last, feedback=feedback, connections=connections, centred=centred, rank=rank,
-        jacobian=jacobian, seed=seed, rate=lr, tau=threshold, loss=loss, master=master,
-        labels=tuple(labels.split(",")) if labels else (), spare=spare_classes,
-    )  # fmt: skip
-    limits = parse_budget(budget) if budget else None
     with progress.status(f"exporting {model.name}"):
-        result = export_model(model, asked, name=name, calib=calib, headroom=headroom, budget=limits)
+        result = export_any(model, learns.options(), name=name, calib=calib, headroom=headroom, budget=budget or None)
         result.report["estimate"] = estimate_report(result.image, clock)
         if machine is not None:
             from sdfa.device.bench import bench
@@ -149,12 +140,12 @@ def quantize(
 
     Example: [cyan]pytools quantize model.keras --calib samples.npz -o model.tflite[/cyan]
     """
-    from sdfa.api import quantize as quantize_model
+    from sdfa.exporter.anymodel import quantize_any
     from sdfa.show.export_tables import quantization_tables
 
     check_outputs([out], [model, calib], json_to)
     with progress.status(f"quantizing {model.name}"):
-        result = quantize_model(model, calib, train_last=train_last, headroom=headroom)
+        result = quantize_any(model, calib, train_last, headroom)
     write_whole(out, result.model)
 
     def show() -> None:
@@ -218,7 +209,7 @@ def _inspect_both(path: Path, other: Path, json_to: Path | None) -> None:
 
 
 def _feedback_of(path: Path, kind: str, calib: Path | None) -> dict[str, Any]:
-    from sdfa.device.adapt import samples_of
+    from sdfa.device.samples import samples_of
     from sdfa.show.feedback import feedback_report
 
     if kind != "sdfa":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,13 @@ from sdfa.cli.base import (
     progress,
     show_notes,
 )
+from sdfa.cli.options import grouped
 from sdfa.data import read_arrays
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
+
+if TYPE_CHECKING:
+    from sdfa.device.adapt import Settings
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
@@ -58,8 +63,8 @@ def run(
     Example: [cyan]pytools run build/digits/digits.sdfa --target qemu:microbit --inputs x.npy -o y.npy[/cyan]
     """
     from sdfa.data import check_inputs
-    from sdfa.device.adapt import input_shape, output_shape, quantize_input
     from sdfa.device.device import Device
+    from sdfa.device.samples import input_shape, output_shape, quantize_input
     from sdfa.device.units import image_notes
     from sdfa.targets import find_target
 
@@ -86,56 +91,74 @@ def run(
     emit(result, json_to, show)
 
 
+@dataclass(frozen=True)
+class Learns:
+    """How a target learns, and what looks after it (sdfa_care.h)."""
+
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
+    ] = 1
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate (default: the image's).")] = None
+    threshold: Annotated[
+        float | None, typer.Option(metavar="ERROR", help="Error threshold (default: the image's).")
+    ] = None
+    seed: SeedOpt = 1
+    hold_out: Annotated[
+        int,
+        typer.Option(metavar="M", help="Hold M samples out; an epoch that does worse on them is taken back.", min=0),
+    ] = 0
+    replay: Annotated[int, typer.Option(metavar="N", help="Keep N samples in a replay ring.", min=0)] = 0
+    replay_policy: Annotated[
+        str, typer.Option(metavar="POLICY", help="Which samples stay: reservoir, balanced (over the classes).")
+    ] = "reservoir"
+    replay_steps: Annotated[
+        int, typer.Option(metavar="N", help="Steps from the ring after each new sample.", min=1, max=1000)
+    ] = 1
+    guard: Annotated[
+        str, typer.Option(metavar="WHAT", help="When learning goes wrong: report, or halve the rate and go back.")
+    ] = ""
+    freeze: Annotated[
+        str, typer.Option(metavar="LAYERS", help="Trainable layers that stay as they are: 0 is the first; 0,1 two.")
+    ] = ""
+    balance: Annotated[bool, typer.Option("--balance", help="Errors of rare classes weigh more.")] = False
+    decay: Annotated[
+        float, typer.Option(metavar="SHARE", help="Go this share of the way back to the factory weights...", min=0)
+    ] = 0.0
+    decay_every: Annotated[int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)] = 16
+    add_class: Annotated[
+        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
+    ] = 0
+
+    def settings(self) -> Settings:
+        from sdfa.device.adapt import Settings
+        from sdfa.device.care import Care, layer_numbers
+
+        care = Care(
+            self.replay, self.replay_policy, self.replay_steps, self.guard, frozen=layer_numbers(self.freeze),
+            balance=self.balance, decay=self.decay, decay_every=self.decay_every, hold_out=self.hold_out,
+            added=self.add_class,
+        )  # fmt: skip
+        return Settings(self.epochs, self.lr, self.threshold, self.seed, care)
+
+
 @app.command()
+@grouped
 def learn(
     image: ImageArg,
     data: Annotated[Path, typer.Option(metavar="FILE", help="Samples: .npz with x and y.")],
     out: Annotated[Path, typer.Option("-o", metavar="FILE", help="The learned image.")],
+    *,
     target: TargetOpt = "host",
-    epochs: Annotated[
-        int, typer.Option(metavar="N", help="How often each sample is learned.", min=1, max=EPOCHS_MAX)
-    ] = 1,
-    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate (default: the image's).")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="ERROR", help="Error threshold (default: the image's).")
-    ] = None,
-    seed: SeedOpt = 1,
+    learns: Learns,
     eval_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples to score on (default: the learned ones).")
     ] = None,
     old_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples that must not be forgotten, to score on.")
     ] = None,
-    hold_out: Annotated[
-        int,
-        typer.Option(metavar="M", help="Hold M samples out; an epoch that does worse on them is taken back.", min=0),
-    ] = 0,
-    replay: Annotated[int, typer.Option(metavar="N", help="Keep N samples in a replay ring.", min=0)] = 0,
-    replay_policy: Annotated[
-        str, typer.Option(metavar="POLICY", help="Which samples stay: reservoir, balanced (over the classes).")
-    ] = "reservoir",
-    replay_steps: Annotated[
-        int, typer.Option(metavar="N", help="Steps from the ring after each new sample.", min=1, max=1000)
-    ] = 1,
     replay_data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples that the ring starts with, such as old ones.")
     ] = None,
-    guard: Annotated[
-        str, typer.Option(metavar="WHAT", help="When learning goes wrong: report, or halve the rate and go back.")
-    ] = "",
-    freeze: Annotated[
-        str, typer.Option(metavar="LAYERS", help="Trainable layers that stay as they are: 0 is the first; 0,1 two.")
-    ] = "",
-    balance: Annotated[bool, typer.Option("--balance", help="Errors of rare classes weigh more.")] = False,
-    decay: Annotated[
-        float, typer.Option(metavar="SHARE", help="Go this share of the way back to the factory weights...", min=0)
-    ] = 0.0,
-    decay_every: Annotated[
-        int, typer.Option(metavar="N", help="... after every N samples.", min=1, max=STEPS_MAX)
-    ] = 16,
-    add_class: Annotated[
-        int, typer.Option(metavar="N", help="Open N spare classes first; their labels follow the others.", min=0)
-    ] = 0,
     html_to: HtmlOpt = None,
     json_to: JsonOpt = None,
 ) -> None:
@@ -148,9 +171,9 @@ def learn(
     --replay-policy balanced --replay-data old.npz --old-data old_test.npz --hold-out 20
     --guard halve -o learned.sdfa[/cyan]
     """
-    from sdfa.device.adapt import Settings, adapt, report, samples_of
-    from sdfa.device.care import Care, layer_numbers
+    from sdfa.device.adapt import adapt, report
     from sdfa.device.differences import learned_where
+    from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
     from sdfa.device.units import image_notes
     from sdfa.show.page.learning import learn_page
@@ -159,23 +182,23 @@ def learn(
     machine = find_target(target)
     pages = [html_to] if html_to else []
     check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
-    check_outputs(pages, [image], json_to)  # the image itself may go on learning
+    check_outputs(pages, [image], json_to)  # a learned image may go on learning in place
     raw, parsed = load_image(image)
-    read = {path: samples_of(parsed, path, add_class) for path in (data, eval_data, old_data, replay_data) if path}
+    if parsed.learned is None and out.resolve() == image.resolve():
+        raise SdfaError(f"{out} is fresh from the exporter and would be overwritten: give another file to -o")
+    read = {
+        path: samples_of(parsed, path, learns.add_class) for path in (data, eval_data, old_data, replay_data) if path
+    }
     samples, judge, old, memories = read[data], *(read[p] if p else None for p in (eval_data, old_data, replay_data))
-    care = Care(
-        replay, replay_policy, replay_steps, guard, frozen=layer_numbers(freeze), balance=balance, decay=decay,
-        decay_every=decay_every, hold_out=hold_out, added=add_class,
-    )  # fmt: skip
-    settings = Settings(epochs, lr, threshold, seed, care)
-    with progress.status(f"learning {len(samples.x)} samples, {epochs} epochs, on {target}"):
+    settings = learns.settings()
+    with progress.status(f"learning {len(samples.x)} samples, {learns.epochs} epochs, on {target}"):
         outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
     write_whole(out, outcome.image)
     result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
     result["warnings"] = [note for path, s in read.items() for note in image_notes(path, parsed, s.x)]
     result["warnings"] += notes(
         reasons(parsed, outcome.stats, outcome.scores), result["settings"]["learning_rate"],
-        f"Learn again from {image}, with", "" if guard == "halve" else ", or let --guard halve find a rate",
+        f"Learn again from {image}, with", "" if learns.guard == "halve" else ", or let --guard halve find a rate",
     )  # fmt: skip
     result |= learned_where(parsed, outcome, judge or samples)
     if html_to:
@@ -225,8 +248,8 @@ def check(
 
     Example: [cyan]pytools check build/digits/digits.sdfa --target qemu:microbit[/cyan]
     """
-    from sdfa.device.adapt import samples_of
     from sdfa.device.check import check as compare
+    from sdfa.device.samples import samples_of
     from sdfa.device.units import image_notes
     from sdfa.show.page.learning import check_page
     from sdfa.targets import find_target
@@ -260,8 +283,9 @@ def _show_check(result: dict[str, Any]) -> None:
     show_notes(result["warnings"])
     console.print(ram_line(result["ram"]))
     inference = result["inference"]
+    twice = ", before and after learning," if inference["runs"] == 2 else ""
     console.print(
-        f"inference: {inference['bytes']} output bytes of {inference['samples']} samples compared, "
+        f"inference: {inference['bytes']} output bytes of {inference['samples']} samples{twice} compared, "
         f"{inference['mismatching_bytes']} differ"
     )
     if "learning" not in result:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 
 from sdfa.cli.base import JsonOpt, TargetOpt, app, console, emit, progress
 from sdfa.cli.experiment import experiment, tracking
+from sdfa.cli.options import grouped
 from sdfa.errors import SdfaError
 from sdfa.files import check_folder, check_outputs, write_whole
 
@@ -22,25 +24,44 @@ QuickOpt = Annotated[bool, typer.Option("--quick", help="Few cells: a first look
 
 OutOpt = Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Results; a run that was stopped goes on there.")]
 DataOpt = Annotated[str, typer.Option(metavar="NAME", help="digits, or NAME.npz in the folder SDFA_DATA.")]
-RulesOpt = Annotated[str, typer.Option(metavar="A,B,...", help="Only these rules (default: all).")]
-ArithmeticOpt = Annotated[
-    str, typer.Option(metavar="A,B,...", help="Only these of float32, int8, int16 and others (default: all).")
-]
 SeedsOpt = Annotated[int | None, typer.Option(metavar="N", help="Nets per rule.", min=1, max=100)]
-SamplesOpt = Annotated[int | None, typer.Option(metavar="N", help="Samples to learn from (0: all).", min=0)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is tried."""
+
+    data: DataOpt = "digits"
+    rules: Annotated[str, typer.Option(metavar="A,B,...", help="Only these rules (default: all).")] = ""
+    arithmetic: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Only these of float32, int8, int16 and others (default: all).")
+    ] = ""
+    seeds: SeedsOpt = None
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Samples to learn from (0: all).", min=0)] = None
+    target: TargetOpt = "host"
+    quick: QuickOpt = False
+
+    def question(self, known: Mapping[str, Any]) -> Any:
+        """The paper.Question of these options. known: by data set."""
+        if self.data not in known:
+            raise SdfaError(f"unknown data set {self.data!r}; there is {', '.join(known)}")
+        question = replace(known[self.data], target=self.target)
+        question = replace(question, rules=tuple(self.rules.split(","))) if self.rules else question
+        question = replace(question, engines=tuple(self.arithmetic.split(","))) if self.arithmetic else question
+        question = question.quick() if self.quick else question
+        chosen = {k: v for k, v in (("seeds", self.seeds), ("samples", self.samples)) if v is not None}
+        question = replace(question, **chosen)
+        question.check()
+        return question
 
 
 @experiment.command()
+@grouped
 def paper(
     out: OutOpt,
-    data: DataOpt = "digits",
-    rules: RulesOpt = "",
-    arithmetic: ArithmeticOpt = "",
-    seeds: SeedsOpt = None,
-    samples: SamplesOpt = None,
-    target: TargetOpt = "host",
+    *,
+    asked: Asked,
     jobs: JobsOpt = 1,
-    quick: QuickOpt = False,
     json_to: JsonOpt = None,
 ) -> None:
     """Try the sparse-DFA paper's claims: learn from scratch by k, by rank, densely, and by back-propagation.
@@ -50,8 +71,8 @@ def paper(
     from sdfa.experiment import paper_report
     from sdfa.experiment.paper import QUESTIONS
 
-    _prepare(out, jobs, target, json_to)
-    question = _asked(QUESTIONS, data, rules, arithmetic, seeds, samples, target, quick)
+    _prepare(out, jobs, asked.target, json_to)
+    question = asked.question(QUESTIONS)
     found = _explored(question, out, jobs)
     result = paper_report.result_of(question, found)
     pictures = paper_report.draw_all(result, out)
@@ -59,16 +80,12 @@ def paper(
 
 
 @experiment.command()
+@grouped
 def scratch(
     out: OutOpt,
-    data: DataOpt = "digits",
-    rules: RulesOpt = "",
-    arithmetic: ArithmeticOpt = "",
-    seeds: SeedsOpt = None,
-    samples: SamplesOpt = None,
-    target: TargetOpt = "host",
+    *,
+    asked: Asked,
     jobs: JobsOpt = 1,
-    quick: QuickOpt = False,
     json_to: JsonOpt = None,
 ) -> None:
     """Learn from scratch in integers, beside float and beside what others reach with integers.
@@ -77,8 +94,8 @@ def scratch(
     """
     from sdfa.experiment import scratch_report
 
-    _prepare(out, jobs, target, json_to)
-    question = _asked(scratch_report.QUESTIONS, data, rules, arithmetic, seeds, samples, target, quick)
+    _prepare(out, jobs, asked.target, json_to)
+    question = asked.question(scratch_report.QUESTIONS)
     result = scratch_report.result_of(question, _explored(question, out, jobs))
     _finish(out, result, scratch_report.as_markdown(result), json_to)
 
@@ -162,7 +179,7 @@ def results(
     check_folder(out)
     check_folder(work)
     out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"ran": [], "skipped": {}}
+    found: dict[str, Any] = {"ran": [], "skipped": {}, "seconds": {}}
     say = progress.print if json_to else console.print
     for run in chosen_runs(only.split(",") if only else [], quick):
         if missing := run.missing():
@@ -172,10 +189,13 @@ def results(
         progress.print(f"{run.name} ...")
         options = [*(["--quick"] if quick else []), *(["--jobs", str(jobs)] if run.command[0] in _PARALLEL else [])]
         folder = work / f"{run.name}{'-quick' if quick else ''}"
+        began = time.monotonic()
         with console.capture() if json_to else nullcontext():
             app(["experiment", *run.command, *options, "-o", str(folder)], standalone_mode=False)
         keep_parts(folder, out / PARTS / run.name)
         found["ran"].append(run.name)
+        found["seconds"][run.name] = round(time.monotonic() - began, 1)
+        progress.print(f"{run.name}: {found['seconds'][run.name]:.0f} s")
     found["page"] = str(write_page(out))
     emit(found, json_to, lambda: console.print(f"Wrote {found['page']}", soft_wrap=True))
 
@@ -194,29 +214,6 @@ def _prepare(out: Path, jobs: int, target: str, json_to: Path | None) -> None:
     need_joblib(jobs, None)
     need_matplotlib()
     find_target(target)
-
-
-def _asked(
-    known: Mapping[str, Any],
-    data: str,
-    rules: str,
-    arithmetic: str,
-    seeds: int | None,
-    samples: int | None,
-    target: str,
-    quick: bool,
-) -> Any:
-    """The question (paper.Question) that the options ask."""
-    if data not in known:
-        raise SdfaError(f"unknown data set {data!r}; there is {', '.join(known)}")
-    question = replace(known[data], target=target)
-    question = replace(question, rules=tuple(rules.split(","))) if rules else question
-    question = replace(question, engines=tuple(arithmetic.split(","))) if arithmetic else question
-    question = question.quick() if quick else question
-    chosen = {k: v for k, v in (("seeds", seeds), ("samples", samples)) if v is not None}
-    question = replace(question, **chosen)
-    question.check()
-    return question
 
 
 def _explored(question: Any, out: Path, jobs: int) -> Any:

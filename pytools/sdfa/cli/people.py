@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,41 +12,51 @@ from rich.table import Table
 
 from sdfa.cli.base import EPOCHS_MAX, JsonOpt, TargetOpt, console, emit, progress
 from sdfa.cli.experiment import experiment, tracking
+from sdfa.cli.options import grouped
 from sdfa.errors import SdfaError
 from sdfa.files import STDOUT, check_folder, check_outputs, write_whole
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is compared, on whom."""
+
+    change: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What happened to the sensor of new people (by set).")
+    ] = None
+    samples: Annotated[str, typer.Option(metavar="K,...", help="Samples per class to learn from.")] = "5"
+    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of these samples per person.", min=1)] = 3
+    rules: Annotated[str, typer.Option(metavar="A,B,...", help="Rules to compare (default: all).")] = ""
+    people: Annotated[str, typer.Option(metavar="A,B,...", help="New people to meet (default: all).")] = ""
+    train_last: Annotated[int, typer.Option(metavar="N", help="Dense layers that learn.", min=1, max=3)] = 2
+    threshold: Annotated[
+        float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
+    ] = 0.0
+    backbone: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs sdfa\\[train])."),
+    ] = ""
+    headroom: Annotated[
+        float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
+    ] = 1.25
+    epochs: Annotated[int, typer.Option(metavar="N", help="The most that may be chosen.", min=1, max=EPOCHS_MAX)] = 60
+    decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Each rule once more, with a sample of each class held out as a judge.")
+    ] = False
+    tune_draws: Annotated[int, typer.Option(metavar="N", help="Draws per person whom rates are chosen on.", min=1)] = 3
+    quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False
+
+
 @experiment.command()
+@grouped
 def personalize(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="digits, the name of a set in $SDFA_DATA, or your .csv or .npz file.")
     ],
     out: Annotated[Path, typer.Option("-o", metavar="FOLDER", help="Results; what is there already is kept.")],
-    change: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What happened to the sensor of new people (by set).")
-    ] = None,
-    samples: Annotated[str, typer.Option(metavar="K,...", help="Samples per class to learn from.")] = "5",
-    seeds: Annotated[int, typer.Option(metavar="N", help="Draws of these samples per person.", min=1)] = 3,
-    rules: Annotated[str, typer.Option(metavar="A,B,...", help="Rules to compare (default: all).")] = "",
-    people: Annotated[str, typer.Option(metavar="A,B,...", help="New people to meet (default: all).")] = "",
-    train_last: Annotated[int, typer.Option(metavar="N", help="Dense layers that learn.", min=1, max=3)] = 2,
-    threshold: Annotated[
-        float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
-    ] = 0.0,
-    backbone: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs sdfa\\[train])."),
-    ] = "",
-    headroom: Annotated[
-        float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)
-    ] = 1.25,
-    epochs: Annotated[int, typer.Option(metavar="N", help="The most that may be chosen.", min=1, max=EPOCHS_MAX)] = 60,
-    decay: Annotated[bool, typer.Option("--decay", help="The rate falls linearly to 0.")] = False,
-    gate: Annotated[
-        bool, typer.Option("--gate", help="Each rule once more, with a sample of each class held out as a judge.")
-    ] = False,
-    tune_draws: Annotated[int, typer.Option(metavar="N", help="Draws per person whom rates are chosen on.", min=1)] = 3,
-    quick: Annotated[bool, typer.Option("--quick", help="A coarse choice of rates and epochs.")] = False,
+    *,
+    asked: Asked,
     target: TargetOpt = "host",
     jobs: Annotated[int, typer.Option(metavar="N", help="Processes at once.", min=1, max=1024)] = 1,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler: tcp://host:8786.")] = None,
@@ -71,11 +82,7 @@ def personalize(
     need_matplotlib()
     check_outputs([], [], json_to)
     check_folder(out)
-    question, known, about = ask(
-        data, change=change, samples=samples, seeds=seeds, rules=rules, people=people, learn=train_last, tau=threshold,
-        decay=decay, gate=gate, backbone=backbone, epochs=epochs, headroom=headroom, tune_draws=tune_draws,
-        quick=quick, target=target,
-    )  # fmt: skip
+    question, known, about = ask(data, target=target, **asdict(asked))
     check_question(question, known)
     journal = Journal(out, question.described(known))
     quiet = json_to is not None and str(json_to) == STDOUT

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sdfa.cli.base import JsonOpt, app, console, emit
+from sdfa.cli.base import JsonOpt, NameOpt, app, console, emit
 from sdfa.files import check_outputs
 
 
@@ -16,7 +16,7 @@ def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder for the project.")],
     model: Annotated[Path, typer.Option(metavar="MODEL", help="A full-integer int8 .tflite file.")],
     board: Annotated[str, typer.Option(metavar="BOARD", help="nucleo_f446re, pico, qemu_m4, native and others.")],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="C name of the model (default: its own).")] = None,
+    name: NameOpt = None,
     train_last: Annotated[
         int | None, typer.Option(metavar="N", help="Dense layers that learn; 0: inference only.", min=0)
     ] = None,

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples, load_inputs
-from sdfa.device.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, samples_of
+from sdfa.device.adapt import learn_stage
 from sdfa.device.check import made_up_samples
 from sdfa.device.costs import Cost, Costs
 from sdfa.device.device import Device, Info, Measure, Profile, Run, Stage
+from sdfa.device.samples import class_count, input_shape, loss_of, quantize_input, samples_of
 from sdfa.image.csource import c_name, write_csource
 from sdfa.image.packing import layer_rows, op_macs, repack
 from sdfa.image.reader import Image, read_image, sections_of

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sdfa.errors import SdfaError
+from sdfa.limits import STEPS_MAX
 
 POLICIES = ("reservoir", "balanced")
 REASONS = {1: "saturated", 2: "diverged", 4: "coarse", 8: "idle"}
 """Bits of enum sdfa_reason."""
 VERDICTS = ("more right", "as good", "more wrong", "more loss")
 """enum sdfa_verdict; the last two are refusals."""
-RING_MAX, WINDOW_MAX = 65535, 1024
+RING_MAX, WINDOW_MAX, REPLAYS_MAX = 65535, 1024, 1000
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class Care:
         """SdfaError for what makes no sense in a model with so many trainable layers."""
         if not 0 <= self.replay <= RING_MAX:
             raise SdfaError(f"--replay {self.replay}: at most {RING_MAX} samples")
+        for name, value, least, most in (
+            ("replay-steps", self.replays, 1, REPLAYS_MAX), ("decay-every", self.decay_every, 1, STEPS_MAX),
+            ("hold-out", self.hold_out, 0, RING_MAX), ("add-class", self.added, 0, RING_MAX),
+        ):  # fmt: skip
+            if not least <= value <= most:
+                raise SdfaError(f"--{name} {value}: from {least} to {most}")
         if self.policy not in POLICIES:
             raise SdfaError(f"--replay-policy {self.policy}: known are {', '.join(POLICIES)}")
         if self.guard not in ("", "report", "halve"):

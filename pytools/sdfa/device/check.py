@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples
-from sdfa.device.adapt import class_count, input_shape, learn_stage, loss_of, quantize_input, tail_weight_count
+from sdfa.device.adapt import learn_stage
 from sdfa.device.device import Device, Learn, LearnTarget, Run, Session, Set
 from sdfa.device.differences import confusions, layer_differences, running_accuracy
+from sdfa.device.samples import class_count, input_shape, loss_of, quantize_input, tail_weight_count
 from sdfa.image.reader import Image, read_image
 from sdfa.targets import Target
 from sdfa.tflite.graph import Int8Array
+from sdfa.twin.infer import Run as Inferred
 from sdfa.twin.infer import run
 from sdfa.twin.learn import Twin
 from sdfa.twin.reference import FloatTail, features
@@ -54,11 +56,13 @@ def check(target: Target, data: bytes, samples: Samples | None, steps: int = 100
     return result
 
 
-def _compare_outputs(device: Int8Array, twin: Int8Array) -> dict[str, Any]:
+def _compare_outputs(device: Int8Array, twin: Int8Array, runs: int = 1) -> dict[str, Any]:
+    """Outputs of the same samples, `runs` times one after the other."""
+    n = len(device) // runs
     bad = np.argwhere(device != twin)
     return {
-        "samples": len(device), "bytes": int(device.size), "mismatching_bytes": len(bad),
-        "first": [int(i) for i in bad[0]] if len(bad) else None,
+        "samples": n, "runs": runs, "bytes": int(device.size), "mismatching_bytes": len(bad),
+        "first": [int(bad[0][0]) % n, int(bad[0][1])] if len(bad) else None,
         "by_output": [int(n) for n in np.sum(device != twin, axis=0)],
     }  # fmt: skip
 
@@ -75,12 +79,8 @@ def _check_learning(
     order = _learn_order(len(x), steps, seed)
     stage = learn_stage(image, x[order], samples.y[order])
     session = Device(target, data).session([Run(x), Set(seed=seed & 0x7FFFFFFF), stage, Run(x)])
-    twin = Twin(image)
-    before = twin.run(x)
-    twin.stats.steps = 0  # a device counts from the moment when it opens the image
-    twin.random = seed & 0x7FFFFFFF
-    teach(twin, stage)
-    after, outputs = twin.run(x), np.concatenate(session.outputs)
+    twin, before, after = _taught(data, x, stage, seed)
+    outputs = np.concatenate(session.outputs)
     told: dict[str, Any] = {}
     if is_real and isinstance(stage, Learn):
         ends = twin.classes_of(before), twin.classes_of(after)
@@ -91,10 +91,20 @@ def _check_learning(
     return told | {
         "steps": len(order),
         "ram": session.ram(),
-        "inference": _compare_outputs(outputs, np.concatenate([before.output, after.output])),
+        "inference": _compare_outputs(outputs, np.concatenate([before.output, after.output]), 2),
         "learning": _compare_state(session, twin),
         "float": compare_float(image, session.tail, x[order], samples.y[order], twin.rate_q24, twin.tau_q15),
     }
+
+
+def _taught(data: bytes, x: Int8Array, stage: Learn | LearnTarget, seed: int) -> tuple[Twin, Inferred, Inferred]:
+    """The twin behind these steps, and what it said about x before and behind them."""
+    twin = Twin(read_image(data))
+    before = twin.run(x)
+    twin.stats.steps = 0  # a device counts from the moment when it opens the image
+    twin.random = seed & 0x7FFFFFFF
+    teach(twin, stage)
+    return twin, before, twin.run(x)
 
 
 def teach(twin: Twin, stage: Learn | LearnTarget) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples
-from sdfa.device.adapt import Outcome, class_count
+from sdfa.device.adapt import Outcome
+from sdfa.device.samples import class_count
 from sdfa.image.reader import Image
 from sdfa.twin.layers import decode
 

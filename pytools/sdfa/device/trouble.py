@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sdfa.device.adapt import loss_of, mean_loss
+from sdfa.device.adapt import mean_loss
 from sdfa.device.device import Stats
+from sdfa.device.samples import loss_of
 from sdfa.image.reader import Image
 from sdfa.learning.spare import open_classes
 from sdfa.twin.layers import decode

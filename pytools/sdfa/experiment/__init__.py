@@ -1,1 +1,1 @@
-"""Experiments: how well devices learn from people that their factory model has never seen."""
+"""Experiments: learning rules compared over people, data sets and seeds, and the page of their results."""

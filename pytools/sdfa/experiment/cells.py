@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device.adapt import sample_orders, tail_weight_count
+from sdfa.device.adapt import sample_orders
 from sdfa.device.care import Judge
 from sdfa.device.device import Classify, Device, HoldOut, Learn, Set, Stage
+from sdfa.device.samples import tail_weight_count
 from sdfa.errors import SdfaError
 from sdfa.experiment.basenet import Adam, Training, accuracy, adam_epoch, parameters
 from sdfa.image.reader import read_image

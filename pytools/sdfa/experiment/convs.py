@@ -21,7 +21,7 @@ from sdfa import __version__
 from sdfa.experiment import engine
 from sdfa.experiment.convnet import Layer, Shape, accuracy, forward, new_dense, new_net, sparse_feedback, step
 from sdfa.experiment.paper import Track, run_all
-from sdfa.experiment.paper_report import percent, seeds_said
+from sdfa.experiment.paper_report import percent, rate_said, seeds_said
 from sdfa.experiment.task import Task, load_task
 
 BATCH = 16
@@ -193,6 +193,6 @@ def as_markdown(result: dict[str, Any]) -> str:
         parts += [f"{title}.\n", "| rule | accuracy | rate |", "|---|---|---|"]
         for row in result["rules"]:
             if row["claim"] == claim:
-                parts.append(f"| {row['rule']} | {percent(row)} | {row['rate']:g} |")
+                parts.append(f"| {row['rule']} | {percent(row)} | {rate_said(row['rate'], s['rates'])} |")
         parts.append("")
     return "\n".join(parts)

@@ -88,12 +88,14 @@ class Question:
 
 _FEW = ("last", "k=1", "k=2", "rank=1", "dense", "aligned k=2", "bp")
 
+_DOUBLING = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+
 QUESTIONS = {
     q.data: q
     for q in (
         Question("digits", (64, 32, 10), 5, (0.01, 0.02, 0.04), seeds=8),
-        Question("mnist", (784, 400, 10), 5, (0.002, 0.004, 0.008), 6_000, seeds=2, tune_epochs=2),
-        Question("fashion_mnist", (784, 400, 10), 5, (0.001, 0.002, 0.004), 3_000, seeds=1, tune_epochs=2, rules=_FEW),
+        Question("mnist", (784, 400, 10), 5, _DOUBLING, 6_000, seeds=2, tune_epochs=2),
+        Question("fashion_mnist", (784, 400, 10), 5, _DOUBLING, 3_000, seeds=1, tune_epochs=2, rules=_FEW),
         Question(
             "cifar10_small", (3072, 1000, 1000, 1000, 10), 6, (0.0001, 0.0003, 0.001), seeds=1, tune_epochs=2,
             engines=(FLOAT,), rules=_FEW,

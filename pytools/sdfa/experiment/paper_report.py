@@ -112,8 +112,8 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str]) -> str:
 def _about(result: dict[str, Any]) -> str:
     s = result["settings"]
     return (
-        f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. Rates were "
-        f"chosen for each rule on a part of the training samples. Threshold {s['tau']:g}; rates fall to a tenth. "
+        f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. "
+        f"{rates_said(s['rates'])} Threshold {s['tau']:g}; rates fall to a tenth. "
         "Rows of feedback have the same length on average for every k and rank.\n"
     )
 
@@ -122,6 +122,18 @@ def percent(row: dict[str, Any]) -> str:
     """Accuracy in %, with its deviation where there are several seeds."""
     mean = f"{100 * row['mean']:.1f}"
     return f"{mean} ± {100 * row['deviation']:.1f}" if len(row["seeds"]) > 1 else mean
+
+
+def rate_said(rate: float, rates: Sequence[float]) -> str:
+    """The rate, and whether it is the last one of those that it was chosen from: a better one may lie beyond."""
+    edge = {max(rates): " (highest)", min(rates): " (lowest)"} if len(rates) > 1 else {}
+    return f"{rate:g}{edge.get(rate, '')}"
+
+
+def rates_said(rates: Sequence[float]) -> str:
+    """Where they come from."""
+    known = ", ".join(f"{rate:g}" for rate in rates)
+    return f"Rates were chosen for each rule, out of {known}, on a part of the training samples."
 
 
 def seeds_said(seeds: int) -> str:
@@ -135,7 +147,7 @@ def accuracy_table(result: dict[str, Any]) -> str:
     lines = ["| rule | " + " | ".join(f"{e} | rate" for e in engines) + " |", "|---|" + "---|" * (2 * len(engines))]
     for rule in result["accuracy"][engines[0]]:
         rows = [result["accuracy"][e][rule] for e in engines]
-        cells = " | ".join(f"{percent(r)} | {r['rate']:g}" for r in rows)
+        cells = " | ".join(f"{percent(r)} | {rate_said(r['rate'], result['settings']['rates'])}" for r in rows)
         lines.append(f"| {rule} | {cells} |")
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,6 @@ from sdfa.errors import SdfaError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-MaskArray = npt.NDArray[np.bool_]
 
 POOL, TEST, GAP = 0, 1, 2
 """Parts of a person's samples: may be learned, are scored on, are left out between the two."""

@@ -11,7 +11,7 @@ from sdfa.errors import SdfaError
 from sdfa.experiment.engine import Journal, Task, run_cells
 from sdfa.experiment.people import Fold, People, folds_of
 from sdfa.experiment.protocol import Cell, Choice, Settings, Trained, choose, trained, tuning_cells, work_of
-from sdfa.experiment.rules import NONE, RULES, Rule
+from sdfa.experiment.rules import NONE, Rule
 
 Track = Callable[[str, int], Callable[[], None]]
 """(what is done, how many steps) -> to be called after each step."""
@@ -136,8 +136,3 @@ def check_question(question: Question, people: People) -> None:
         raise SdfaError("samples per class: at least 1")
     if len(question.settings.training.hidden) + 1 < question.settings.learn:
         raise SdfaError(f"--train-last {question.settings.learn}: the net has 3 dense layers")
-
-
-def default_rules() -> str:
-    """All, as --rules takes them."""
-    return ",".join(RULES)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sdfa.device.adapt import quantize_input
+from sdfa.device.samples import quantize_input
 from sdfa.experiment.backbone import Backbone, train_backbone
 from sdfa.experiment.basenet import Training, train
 from sdfa.experiment.cells import Plan, Samples, Scores, learn_from_scratch, learn_in_float, learn_on_device

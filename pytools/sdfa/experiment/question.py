@@ -20,8 +20,8 @@ _OWN_TRAINING = Training(hidden=(64, 32), epochs=40)
 
 
 def ask(
-    data: str, *, change: str | None, samples: str, seeds: int, rules: str, people: str, learn: int, tau: float,
-    headroom: float, tune_draws: int, decay: bool, gate: bool, backbone: str,
+    data: str, *, change: str | None, samples: str, seeds: int, rules: str, people: str, train_last: int,
+    threshold: float, headroom: float, tune_draws: int, decay: bool, gate: bool, backbone: str,
     epochs: int, quick: bool, target: str,
 ) -> tuple[Question, People, str]:  # fmt: skip
     """(the question, its people, what a sample is). SdfaError for what cannot be understood or read."""
@@ -31,7 +31,9 @@ def ask(
     if gate and min(ks) < 2:
         raise SdfaError("--gate holds one sample of each class out: --samples needs at least 2")
     chosen = tuple(with_gate(found_rules) if gate else found_rules)
-    settings = Settings(learn=learn, tau=tau, headroom=headroom, tune_seeds=tune_draws, decay=decay, target=target)
+    settings = Settings(
+        learn=train_last, tau=threshold, headroom=headroom, tune_seeds=tune_draws, decay=decay, target=target
+    )
     looks = (*(look for look in LOOKS if look < epochs), epochs)
     settings = replace(settings, epochs=looks)
     if data in SETS:

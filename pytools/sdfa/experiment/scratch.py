@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device.adapt import learned_image, quantize_input, sample_orders
+from sdfa.device.adapt import learned_image, sample_orders
 from sdfa.device.device import Classify, Device, Learn, Set, Stage, State
+from sdfa.device.samples import quantize_input
 from sdfa.experiment.task import Task
 from sdfa.exporter.export import Options
 from sdfa.exporter.untrained import Calibration, init_net, untrained

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdfa.experiment.paper import EVERY, FLOAT, INT8, INT16, Findings, Question
-from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name, seeds_said
+from sdfa.experiment.paper_report import accuracy_rows, accuracy_table, net_name, rates_said, seeds_said
 
 RULES = ("last", "k=1", "k=2", "aligned k=1", "aligned k=2", "bp")
 
@@ -59,7 +59,7 @@ def as_markdown(result: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     about = (
         f"Accuracy in % on test samples after the last epoch, {seeds_said(s['seeds'])}. Threshold "
         f"{s['tau']:g} except where every error counts; rates fall linearly to {100 * s['end']:.0f} %. Integers: the C "
-        f"runtime, one sample at a time, weights of 8 or 16 bits. Float: batches of {s['batch']}. {_choice(s)}\n"
+        f"runtime, one sample at a time, weights of 8 or 16 bits. Float: {_batches(s)}. {_choice(s)}\n"
     )
     return "\n".join([head, about, _LEGEND, accuracy_table(result), *_comparison(result)]) + "\n"
 
@@ -72,9 +72,14 @@ _LEGEND = (
 )
 
 
+def _batches(settings: Mapping[str, Any]) -> str:
+    n = settings["batch"]
+    return "one sample at a time" if n == 1 else f"batches of {n}, so no upper bound of one sample at a time"
+
+
 def _choice(settings: Mapping[str, Any]) -> str:
     if len(settings["rates"]) > 1:
-        return "Rates were chosen for each rule on a part of the training samples."
+        return rates_said(settings["rates"])
     return "One rate for all, chosen for aligned k=2 on a part of the training samples in a trial in float."
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sdfa import __version__
+from sdfa.arguments import path_of
 from sdfa.errors import SdfaError, amount
 from sdfa.exporter.gold import ADDED_LEN, with_gold
 from sdfa.exporter.report import make_report
@@ -138,7 +139,7 @@ class Export:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write NAME.sdfa .c .h .json, and NAME.tflite where it was made; returns their paths. As write_files."""
-        return write_files(self, Path(folder))
+        return write_files(self, path_of(folder, "the folder to write to"))
 
 
 def export_file(path: Path, name: str | None, options: Options, said: ModelSettings | None = None) -> Export:
@@ -364,8 +365,12 @@ def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None =
         else []
     )
     if others:
-        raise SdfaError(f"{folder} holds something else ({others[0]}): give an empty or a new folder to -o")
-    folder.mkdir(parents=True, exist_ok=True)
+        raise SdfaError(f"{folder} holds something else ({others[0]}): give an empty or a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise SdfaError(f"{folder}: {why}; give another folder") from None
     for name, data in files.items():
         write_whole(folder / name, data)
     return [folder / name for name in files]

@@ -19,7 +19,7 @@ def merge(image: Image, model: bytes) -> bytes:
     Raises SdfaError when nothing was learned, the file is another one, or its constants are shared between layers.
     """
     if image.learned_tail is None:
-        raise SdfaError("this image holds no learned values: it is fresh from the exporter; run pytools learn first")
+        raise SdfaError("this image holds no learned values: it is fresh from the exporter; let it learn first")
     if model[:4] in (b"PK\3\4", b"\x89HDF"):
         raise SdfaError(
             f"this is a Keras model: give the .tflite file that export wrote beside the image ({image.meta.get('name')}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdfa.arguments import whole
 from sdfa.errors import SdfaError
 
 if sys.version_info >= (3, 11):
@@ -101,6 +103,23 @@ def beside_note(model: Path, sha256: str) -> list[str]:
 
 
 _UNITS = {"": 1, "K": 1024, "M": 1024**2}
+
+
+Budget = Mapping[str, int] | str
+"""Bytes by name, or as parse_budget takes them."""
+
+
+def budget_of(budget: Budget | None) -> dict[str, int]:
+    """Bytes by name, none for None. Raises SdfaError."""
+    if isinstance(budget, str):
+        return parse_budget(budget)
+    if budget is not None and not isinstance(budget, Mapping):
+        raise SdfaError(f"budget is {type(budget).__name__}: give {{'ram': 20480, 'flash': 65536}}, or one of them")
+    for name, value in (budget or {}).items():
+        if name not in ("ram", "flash"):
+            raise SdfaError(f"budget has an unknown entry {name!r}; known: ram, flash")
+        whole(f"budget of {name}", value, 1, 2**31 - 1)
+    return dict(budget or {})
 
 
 def parse_budget(text: str) -> dict[str, int]:

@@ -107,7 +107,8 @@ def _rules(image: Image) -> str:
         if table_count(feedback, layer_n):
             feedbacks[0] = "&sdfa_feedback_table"
         if feedback in _TRANSPORTS and layer_n > 1:
-            feedbacks[_TRANSPORTS[feedback]] = f"&sdfa_feedback_{feedback}"
+            few = "_two" if feedback == "live" and int(image.layers[-2]["k"]) <= 2 else ""
+            feedbacks[_TRANSPORTS[feedback]] = f"&sdfa_feedback_{feedback}{few}"
         master = bool(image.learning["master_bits"])
         updates[int(master)] = "&sdfa_update_master" if master else "&sdfa_update_int8"
     return ", ".join(f"{{{', '.join(slots)}}}" for slots in (losses, feedbacks, updates))

@@ -29,10 +29,14 @@ DEFAULT_HEADROOM = 1.25
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """model: the bytes of the .tflite file. report: JSON-able, the result of `pytools quantize`."""
+    """model: the bytes of the .tflite file. report: JSON-able, the result of `pytools quantize`.
+
+    calib: the samples that were used, float32 (n, *input).
+    """
 
     model: bytes
     report: dict[str, Any]
+    calib: Float32Array
 
 
 def quantize_float(
@@ -63,7 +67,8 @@ def quantize_float(
         )
     layers = {str(layer.name) for layer in getattr(source.kept, "layers", ())}
     errors = error_report(plain, model, source.name, calibration, layers)
-    return Quantized(model, _report(source, model, tail, headroom, len(calibration), errors, notes))
+    report = _report(source, model, tail, headroom, len(calibration), errors, notes)
+    return Quantized(model, report, calibration)
 
 
 def _report(

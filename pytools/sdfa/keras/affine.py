@@ -110,6 +110,8 @@ def _depthwise(k: Any, layer: Any) -> Any:
     picture = shape if len(shape) == 3 else (1, int(np.prod(shape[:-1])), shape[-1])
     taps.build((None, *picture))
     taps.set_weights([affine[0].reshape(1, 1, -1, 1), affine[1]])
-    moves = [] if len(shape) == 3 else [k.layers.Reshape(picture), k.layers.Reshape(shape)]
+    # with names of their own: Keras' would count on in a process, and end up in the file
+    ends = ((picture, "picture"), (shape, "shape"))
+    moves = [] if len(shape) == 3 else [k.layers.Reshape(s, name=f"{layer.name}_{what}") for s, what in ends]
     # a Sequential takes the arguments that the layer was called with, such as a mask
     return k.Sequential([k.Input(shape), *moves[:1], taps, *moves[1:]], name=layer.name)

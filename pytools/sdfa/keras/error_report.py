@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Float32Array
-from sdfa.device.adapt import quantize_values
+from sdfa.device.samples import quantize_values
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import Image
 from sdfa.keras.lite_file import LiteFile

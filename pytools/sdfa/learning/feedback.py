@@ -17,7 +17,6 @@ from sdfa.image.records import FEEDBACKS, LIVE_MAX, table_count
 from sdfa.tflite.graph import FloatArray, Int8Array
 
 COEF_MAX = 127
-BP_SHIFT = 8
 
 
 @dataclass(frozen=True, eq=False)

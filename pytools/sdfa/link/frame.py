@@ -1,4 +1,4 @@
-"""Frames of the device link (firmware/SPEC.md 6.1), the twin of firmware/src/sdfa_frame.c."""
+"""Frames of the device link (firmware/SPEC.md 6.1), the twin of firmware/src/link/sdfa_frame.c."""
 
 from __future__ import annotations
 

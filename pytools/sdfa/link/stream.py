@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -152,16 +151,3 @@ def connected(url: str, baud: int = BAUD, timeout_s: float = 0.5) -> Iterator[Re
         yield start_session(port, timeout_s)
     finally:
         port.close()
-
-
-def wait_for(url: str, seconds: float) -> None:
-    """Until the port can be opened."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            open_port(url).close()
-            return
-        except SdfaError:
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.05)

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples
-from sdfa.device.adapt import learn_stage, loss_of, quantize_input, quantize_targets, rmse, sample_orders
+from sdfa.device.adapt import learn_stage, rmse, sample_orders
 from sdfa.device.check import made_up_samples
 from sdfa.device.device import LearnTarget, Stats
+from sdfa.device.samples import loss_of, quantize_input, quantize_targets
 from sdfa.errors import SdfaError
 from sdfa.image.reader import Image
 from sdfa.link.remote import OUTPUT, Remote

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from sdfa.device.adapt import class_count
+from sdfa.device.samples import class_count
 from sdfa.errors import printable
 from sdfa.image.reader import Image
 from sdfa.image.records import FEEDBACKS, LOSSES

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdfa.data import Samples
-from sdfa.device.adapt import class_count, loss_of, quantize_input
+from sdfa.device.samples import class_count, loss_of, quantize_input
 from sdfa.errors import SdfaError
 from sdfa.image.reader import Image
 from sdfa.image.records import FEEDBACKS

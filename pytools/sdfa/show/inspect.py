@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from sdfa.device.adapt import class_count
+from sdfa.device.samples import class_count
 from sdfa.errors import SdfaError, printable
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.packing import op_macs

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from sdfa.bundle import model_dir
 from sdfa.data import Samples, change_sensor, load_digits
-from sdfa.device.adapt import Outcome, Settings, adapt, quantize_input
+from sdfa.device.adapt import Outcome, Settings, adapt
 from sdfa.device.check import check
+from sdfa.device.samples import quantize_input
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.exporter.settings import ModelSettings, load_settings
 from sdfa.files import check_folder, write_whole

@@ -1,2 +1,1 @@
-"""The integer twin: the arithmetic of firmware/SPEC.md in numpy, equal to the C runtime bit for bit; and beside it the
-float reference, which says what eight bits cost."""
+"""What a device must compute: the integer twin, equal to the C runtime bit for bit, and the float reference."""

@@ -33,7 +33,7 @@ def logits(acc: npt.ArrayLike, zmult: Int64Array, zshift: Int64Array) -> Int64Ar
 
 def sat16(x: npt.ArrayLike) -> Int64Array:
     """Clamp to ±32767."""
-    return np.clip(i64(x), -SAT16, SAT16)
+    return np.minimum(np.maximum(i64(x), -SAT16), SAT16)
 
 
 def probabilities(z: Int64Array) -> tuple[Int64Array, int]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from sdfa.errors import SdfaError
 from sdfa.image.checks import ints
 from sdfa.image.reader import Image
-from sdfa.image.records import LEARNED
 from sdfa.twin import infer
 from sdfa.twin.error import Error, Threshold, cross_entropy, logits, sat16, squared
 from sdfa.twin.fixedpoint import Int64Array, i64
@@ -106,12 +105,6 @@ class Twin:
                 tail[layer.fractions_off : layer.fractions_off + f.size] = f.tobytes()
             tail[layer.bias_off : layer.bias_off + 4 * b.size] = b.astype("<i4").tobytes()
         return bytes(tail)
-
-    def learned_bytes(self) -> bytes:
-        """The section LRND of this state (1.7)."""
-        record = np.zeros(1, LEARNED)
-        record[0] = (self.stats.steps & 0xFFFFFFFF, self.random, self.rate_q24, self.tau_q15, 0)
-        return record.tobytes() + self.tail_bytes()
 
     # --- inference ---
 
@@ -241,7 +234,8 @@ class Twin:
     def _step(self, seen: _Pass, error: Error) -> None:
         self.stats.steps += 1
         self.stats.loss += error.loss
-        self.stats.saturated_logits += int(np.isin(seen.outputs[-1], (-128, 127)).sum())
+        q = seen.outputs[-1]
+        self.stats.saturated_logits += int(np.count_nonzero((q == -128) | (q == 127)))
         if not error.e.any():
             return
         deltas = self._deltas(seen, error.e)

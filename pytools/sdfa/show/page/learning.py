@@ -92,7 +92,7 @@ def _bits(result: dict[str, Any]) -> str:
     found = result["inference"]
     rows: list[tuple[object, ...]] = [("output bytes", f"{found['bytes']:,}", f"{found['mismatching_bytes']:,}")]
     first = "" if found["first"] is None else f"<p>First: sample {found['first'][0]}, output {found['first'][1]}.</p>"
-    outputs = svg.strip(found["by_output"], found["samples"], "differ", colour=parts.WRONG)
+    outputs = svg.strip(found["by_output"], found["samples"] * found["runs"], "differ", colour=parts.WRONG)
     layers = ""
     if "learning" in result:
         learning, what = result["learning"], "bytes of weights and biases, generator, counters"
