@@ -203,7 +203,7 @@ def _learning(make: _Maker) -> bytes:
         LEARNING, layer_n=len(meta), loss=LOSSES.index(recipe.loss), feedback=FEEDBACKS.index(recipe.feedback),
         rate_q24=round(recipe.rate * 2**24), tau_q15=round(recipe.tau * 2**15), master_bits=recipe.master_bits,
         seed=recipe.seed * 77,
-        error=make.take(2 * sizes[-1]), delta=make.take(4 * hidden), bounds=make.take(sum(sizes[1:])),
+        error=make.take(2 * sizes[-1]), delta=make.take(4 * hidden),
         zmult=z["mult"], zshift=z["shift"],
     )  # fmt: skip
     exps = [-15]

@@ -140,7 +140,6 @@ VIRTUAL = {
     "bind_learning": "loss check",
     "feedback_ok": "feedback check",
     "update_ok": "update check",
-    "sdfa_tail_changed": "update start",
     "sdfa_step": "loss run",
     "deltas_of": "feedback run",
     "deltas": "live feedback", "sdfa_live_deltas": "live sum",
@@ -186,9 +185,7 @@ def _callbacks(core: str) -> dict[str, set[str]]:
     for source in SOURCES:
         code = source.read_text(encoding="utf-8")
         for kind, body in re.findall(r"^const struct sdfa_(kernel|loss|feedback|update) \w+ = \{([^}]*)\}", code, re.M):
-            *others, check, run = body.replace(" ", "").split(",")
-            roles = {"check": check, "run": run} | ({"start": others[0]} if kind == "update" else {})
-            for role, function in roles.items():
+            for role, function in zip(("check", "run"), body.replace(" ", "").split(","), strict=True):
                 name = function if function.startswith("sdfa_") else f"{source.name}:{function}"
                 found.setdefault(f"{kind} {role}", set()).add(name)
     return found

@@ -94,7 +94,6 @@ def test_every_image_has_a_map() -> None:
         "accumulators",
         "error",
         "delta",
-        "bounds",
     }
     assert overlaps(m) == []
 

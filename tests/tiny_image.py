@@ -48,7 +48,7 @@ def _data() -> bytes:
 
 
 def _learning(loss: int) -> bytes:
-    head = _record(LEARNING, layer_n=1, loss=loss, rate_q24=RATE_Q24, seed=1, error=20, bounds=28, zmult=28, zshift=40)
+    head = _record(LEARNING, layer_n=1, loss=loss, rate_q24=RATE_Q24, seed=1, error=20, zmult=28, zshift=40)
     return head + _record(LAYER, ratio=16, delta_exp=-15, bias_mant=32768, bias_exp=-15)
 
 

@@ -153,7 +153,7 @@ struct SDFA_ALIAS sdfa_learning {
     uint8_t loss, feedback;
     uint32_t rate_q24;
     uint16_t tau_q15, master_bits;
-    uint32_t seed, error, delta, zmult, zshift, bounds, reserved;
+    uint32_t seed, error, delta, zmult, zshift;
 };
 
 struct SDFA_ALIAS sdfa_layer {
@@ -195,7 +195,7 @@ SDFA_ASSERT_SIZE(sdfa_mean_op, 16);
 SDFA_ASSERT_SIZE(sdfa_pad_op, 12);
 SDFA_ASSERT_SIZE(sdfa_copy_op, 20);
 SDFA_ASSERT_SIZE(sdfa_table_op, 12);
-SDFA_ASSERT_SIZE(sdfa_learning, 40);
+SDFA_ASSERT_SIZE(sdfa_learning, 32);
 SDFA_ASSERT_SIZE(sdfa_layer, 36);
 SDFA_ASSERT_SIZE(sdfa_ratio, 4);
 SDFA_ASSERT_SIZE(sdfa_learned, 16);

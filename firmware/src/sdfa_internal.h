@@ -41,10 +41,9 @@ struct sdfa_feedback {
     void (*deltas)(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above);
 };
 
-/* One kind of weights in RAM. start: forgets what it knew about them. check: its memory, SDFA_ERR_OK or
- * SDFA_ERR_LEARNING. layer: moves the rows of layer l; d: its deltas, int16[N]. */
+/* One kind of weights in RAM. check: its memory, SDFA_ERR_OK or SDFA_ERR_LEARNING. layer: moves the rows of layer l;
+ * d: its deltas, int16[N]. */
 struct sdfa_update {
-    void (*start)(const struct sdfa *s);
     int (*check)(const struct sdfa *s);
     void (*layer)(struct sdfa *s, uint32_t l, const sdfa_i16 *d);
 };

@@ -115,17 +115,15 @@ def _ram(export: Export, costs: Costs) -> int:
 
 
 def _forced(machine: Machine, export: Export, x: Int8Array, y: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> int:
-    """Mean of the steps behind the first, which finds the bounds; sdfa_learn over the share of the weights that moved.
+    """Mean of the steps; sdfa_learn over the share of the weights that moved.
 
     A few rows do not move, as their steps round to 0. What does not depend on rows is divided too: not too little.
     """
-    stages: list[Stage] = [Set(seed=1), Learn(x[:1], y[:1]), Measure(), Learn(x[1:], y[1:]), Measure()]
+    stages: list[Stage] = [Set(seed=1), Learn(x, y), Measure()]
     session = Device(Qemu(machine, counting=True), export.data).session(stages)
-    first, last = (state.stats for state in session.states)
-    moved = last.weights_updated - first.weights_updated
-    share = moved / (len(x) - 1) / tail_weight_count(export.image)
+    share = session.states[-1].stats.weights_updated / len(x) / tail_weight_count(export.image)
     assert share > 0.9, f"{share:.1%} of the rows were forced to move"
-    return session.costs[1].run.mean + round(session.costs[1].learn.mean / share)
+    return session.costs[0].run.mean + round(session.costs[0].learn.mean / share)
 
 
 def scratch_figures(board: str) -> Figures:

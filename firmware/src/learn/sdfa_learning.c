@@ -150,7 +150,6 @@ int sdfa_freeze(struct sdfa *s, uint16_t layers) {
 }
 
 void sdfa_tail_changed(struct sdfa *s) {
-    s->kernels->update[sdfa_learning_of(s)->master_bits != 0]->start(s); /* checked to be linked */
     s->ready = 0;
     s->changed++;
 }

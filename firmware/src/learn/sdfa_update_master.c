@@ -20,10 +20,6 @@ struct tally {
     uint32_t moved, stopped;
 };
 
-static void start(const struct sdfa *s) {
-    (void)s;
-}
-
 static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tally *t) {
     int32_t old = *w, master = old * FRACTION + *fraction + change, v;
     if (master > MASTER_MAX || master < MASTER_MIN) {
@@ -62,4 +58,4 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     sdfa_rows_end(s, &r, &m);
 }
 
-const struct sdfa_update sdfa_update_master = {start, check, layer};
+const struct sdfa_update sdfa_update_master = {check, layer};

@@ -179,8 +179,6 @@ static int try_out(const struct sdfa_slots *p, struct sdfa *s) {
     if (!error)
         error = sdfa_selftest(&pushed);
     s->ready = 0;
-    if (s->tail_ram)
-        sdfa_tail_changed(s); /* what it knew of its weights stood in the arena */
     return error;
 }
 

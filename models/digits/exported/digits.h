@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /* RAM: DIGITS_ARENA_LEN + DIGITS_TAIL_LEN + sizeof(struct sdfa) bytes, and the stack. */
-#define DIGITS_IMAGE_LEN 8464u
-#define DIGITS_ARENA_LEN 716u
+#define DIGITS_IMAGE_LEN 8448u
+#define DIGITS_ARENA_LEN 640u
 #define DIGITS_TAIL_LEN 4056u
 #define DIGITS_INPUT_LEN 64u
 #define DIGITS_OUTPUT_LEN 10u

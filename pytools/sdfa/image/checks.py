@@ -320,8 +320,6 @@ def _check_errors(parts: Parts, header: np.void, dense: list[np.void], classes: 
     _span(int(header["error"]), 2 * classes, parts.arena_len, 2, "error")
     if len(dense) > 1:
         _span(int(header["delta"]), _deltas_len(dense), parts.arena_len, 2, "delta")
-    if not int(header["master_bits"]):
-        _span(int(header["bounds"]), sum(int(op["out_n"]) for op in dense), parts.arena_len, 4, "bounds")
     constant(parts.data, int(header["zmult"]), np.int32, classes, "zmult")
     _shifts(parts.data, int(header["zshift"]), classes, "zshift", 1)
 

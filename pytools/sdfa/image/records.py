@@ -72,7 +72,7 @@ LEARNING = np.dtype(
     [
         ("layer_n", "<u2"), ("loss", "u1"), ("feedback", "u1"), ("rate_q24", "<u4"), ("tau_q15", "<u2"),
         ("master_bits", "<u2"), ("seed", "<u4"), ("error", "<u4"), ("delta", "<u4"), ("zmult", "<u4"),
-        ("zshift", "<u4"), ("bounds", "<u4"), ("reserved", "<u4"),
+        ("zshift", "<u4"),
     ]
 )  # fmt: skip
 LAYER = np.dtype(

@@ -130,8 +130,6 @@ def _learning_blocks(learning: Learning, end: int) -> list[Block]:
         Block("accumulators", 4 * layers[-1].out_n, layers[-1].op, end),
         Block("error", 2 * layers[-1].out_n, end, end),
     ]
-    if not learning.master_bits:  # lives through all runs
-        blocks.append(Block("bounds", sum(layer.out_n for layer in layers), 0, end))
     if len(layers) > 1:
         widest = align(max(layer.out_n for layer in layers[:-1]), 2)
         blocks.append(Block("delta", 2 * widest * (2 if len(layers) > 2 else 1), end, end))
@@ -236,7 +234,6 @@ class _Writer:
             "rate_q24": rate_q24(g.rate), "tau_q15": tau_q15(g.tau), "master_bits": g.master_bits,
             "seed": g.seed & 0xFFFFFFFF,
             "error": self.plan.offsets["error"], "delta": self.plan.offsets.get("delta", 0),
-            "bounds": self.plan.offsets.get("bounds", 0),
             "zmult": self.pool.add(np.array([m for m, _ in pairs], "<i4")),
             "zshift": self.pool.add(np.array([s for _, s in pairs], np.int8)),
         }  # fmt: skip

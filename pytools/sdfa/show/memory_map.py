@@ -12,7 +12,7 @@ from sdfa.image.reader import Image
 from sdfa.image.records import LAYER_PACKABLE, LAYER_PACKED
 from sdfa.lower.plan import Block, Use, align, live_minimum, storage_blocks
 
-_LABELS = {"scratch": "s", "accumulators": "a", "error": "e", "delta": "d", "bounds": "b"}
+_LABELS = {"scratch": "s", "accumulators": "a", "error": "e", "delta": "d"}
 
 
 @dataclass(frozen=True)
@@ -169,5 +169,3 @@ def _learning(image: Image) -> Iterator[tuple[Block, int]]:
     if len(widths) > 1:
         rows = 2 if len(widths) > 2 else 1
         yield Block("delta", 2 * align(max(widths[:-1]), 2) * rows, end, end), int(g["delta"])
-    if not int(g["master_bits"]):
-        yield Block("bounds", sum(widths), 0, end), int(g["bounds"])

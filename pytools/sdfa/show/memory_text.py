@@ -17,7 +17,7 @@ _GUTTER = 16
 _SHADES = "█▓▒░"
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _LEVELS = " ▁▂▃▄▅▆▇█"
-_KEYS = {"s": "scratch", "a": "accumulators", "e": "error", "d": "deltas", "b": "bounds of rows"}
+_KEYS = {"s": "scratch", "a": "accumulators", "e": "error", "d": "deltas"}
 
 
 def draw(m: MemoryMap, width: int) -> Group:
