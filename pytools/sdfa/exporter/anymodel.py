@@ -72,7 +72,6 @@ def export_any(
     from sdfa.keras.model import is_keras
 
     options = Options() if options is None else options
-    options = _choices(options, name, headroom)
     limits = budget_of(budget)
     if isinstance(model, bytes):
         model = load_tflite(model, "model")
@@ -88,8 +87,8 @@ def export_any(
     return (_export_keras if is_keras(path) else _export_lite)(path, options, name, calib, headroom, limits)
 
 
-def _choices(options: Options, name: str | None, headroom: float | None) -> Options:
-    """The options, checked."""
+def choices(options: Options, name: str | None, headroom: float | None) -> Options:
+    """The options of a caller from Python, who may give any type; the others are only checked. Raises SdfaError."""
     if not isinstance(options, Options):
         raise SdfaError(f"options is {type(options).__name__}: give sdfa.Options(...)")
     if not isinstance(name, (str, type(None))):
