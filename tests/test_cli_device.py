@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdfa.cli.device import device
+from sdfa.cli.device import _telling_when_stopped, device
 from sdfa.exporter.export import Options, export_graph, write_files
 from sdfa.image.reader import read_image
 from sdfa.targets.boards import device_program, find_board
@@ -324,6 +324,12 @@ def test_a_port_number_that_is_none_is_said_in_one_line(model: Path, tmp_path: P
         )  # fmt: skip
         assert ran.returncode == 1
         assert ran.stderr == f"SDFA_LISTEN={wrong}: give the number of a TCP port, 1 to 65535\n"
+
+
+def test_a_stopped_learning_says_where_the_device_is(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), _telling_when_stopped():
+        raise KeyboardInterrupt
+    assert "so far is in the device's RAM, not saved: `pytools device save` keeps it" in capfd.readouterr().err
 
 
 def test_each_command_has_an_example_and_json() -> None:

@@ -116,6 +116,16 @@ def test_this_machine(pytools: Cli) -> None:
     assert found["parts"]["C compiler"]["version"]
 
 
+def test_one_task_is_shown_alone(pytools: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = done(pytools("doctor", "--task", "base")).out
+    assert "C sources" in printed
+    assert "Arm compiler" not in printed
+    assert "riscv" not in printed
+    monkeypatch.setattr(doctor, "World", lambda: world(programs={"cc": "cc 12"}))
+    refused = pytools("doctor", "--task", "experiment").err.strip()
+    assert refused.endswith("lacks scikit-learn, matplotlib, joblib: pip install 'sdfa[experiment]'")
+
+
 def test_what_is_missing_is_one_line(pytools: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is base, host" in one_line(pytools("doctor", "--task", "nonsense"))
     monkeypatch.setattr(doctor, "World", world)

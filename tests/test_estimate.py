@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sdfa.bundle import bench_file, model_dir
+from sdfa.device.bench import bench
 from sdfa.errors import SdfaError
 from sdfa.exporter.estimate import CORES, estimate_report, estimates
 from sdfa.exporter.estimate import OFF as OFF_SAID
 from sdfa.exporter.export import Options, export_graph
 from sdfa.exporter.settings import parse_budget
+from sdfa.exporter.untrained import Calibration, init_net
+from sdfa.targets import find_counting
 from sdfa.tflite.load import read_model
+from tests.bench import scratch
 
 PUBLIC = ("ad01_int8", "kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 OFF = 0.4
 """How far an estimate of a whole network may be off."""
+UPDATE_OFF, MOST_OFF = 0.3, 0.1
+"""How far that of an update may be off: of samples that a model does not know; when all weights move."""
 
 FIGURES = json.loads(bench_file().read_text(encoding="utf-8"))["figures"]
 
@@ -29,7 +36,9 @@ def test_digits_learning() -> None:
     for core, e in found.items():
         of = FIGURES[CORES[core]]
         assert abs(e.run / of["digits, learning: run, instructions"] - 1) < OFF
-        assert abs(e.step / of["digits, learning: step, instructions"] - 1) < OFF
+        update = of["digits, learning: step, instructions"] - of["digits, learning: run, instructions"]
+        assert abs(e.learn / update - 1) < UPDATE_OFF
+        assert e.learn_most > update
         assert e.code == of["digits, learning: code, bytes"]
 
 
@@ -59,6 +68,30 @@ def test_public_networks(shared: Path, name: str) -> None:
     ratios = {core: e.run / FIGURES[CORES[core]][f"{name}: instructions"] for core, e in found.items()}
     assert all(abs(ratio - 1) < OFF for ratio in ratios.values()), ratios
     assert all(e.learn == 0 for e in found.values())
+
+
+@pytest.mark.parametrize("board", scratch.BOARDS_WITH_TARGETS)
+def test_an_update_that_moves_every_row(board: str) -> None:
+    of = {name.split(": ")[1]: value for name, value in FIGURES[board].items() if name.startswith(scratch.NAME)}
+    image = scratch.untrained(1, scratch.digits(1).x).image
+    core = next(core for core, measured in CORES.items() if measured == board)
+    most = estimates(image)[core].learn_most
+    assert abs(most / (of["step, every row forced"] - of["run"]) - 1) < MOST_OFF
+    assert of["step"] - of["run"] < most
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("sizes", "master", "low"), [((12, 24, 16, 4), 16, 0.0), ((32, 24, 5), 8, 0.0), ((32, 16, 3), 8, -1.0)]
+)
+def test_an_update_is_what_bench_measures(sizes: tuple[int, ...], master: int, low: float) -> None:
+    """Tails of other shapes, inputs and weights than those that the estimates are made of."""
+    x = np.random.default_rng(1).uniform(low, 1, (200, sizes[0])).astype(np.float32)
+    export, _ = init_net(sizes, "net", Calibration(x), 4.0, Options(seed=1, master=master))
+    learn = bench(find_counting("qemu:mps2-an386"), export.data, n=30)["instructions"]["learn"]
+    e = estimates(export.image)["Cortex-M4"]
+    assert abs(e.learn / learn["mean"] - 1) < UPDATE_OFF
+    assert learn["max"] < e.learn_most
 
 
 def test_the_clock_scales_steps() -> None:

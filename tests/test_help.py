@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import typer
 from rich.live import Live
+from rich.text import Text
 
 from sdfa import __version__
 from sdfa.cli.base import app
@@ -81,6 +82,14 @@ def test_help_shows_an_example_and_json(pytools: Cli, name: str) -> None:
     assert max(map(len, out.splitlines())) <= 80
     assert any("--json" in option.opts for option in COMMANDS[name].params)
     assert all(option.help for option in COMMANDS[name].params if option.name != "help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_brackets_of_a_help_text_are_shown(name: str) -> None:
+    """Where they are no style, they need a backslash."""
+    for option in COMMANDS[name].params:
+        text = Text.from_markup(option.help or "")
+        assert {str(span.style) for span in text.spans} <= {"cyan", "bold", "dim"}, text
 
 
 @pytest.mark.parametrize("name", COMMANDS)

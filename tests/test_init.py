@@ -101,7 +101,7 @@ def test_from_nothing_to_a_learned_tflite(pytools: Cli, digits: Path) -> None:
         (("64-32-10", "--connections", "11"), "between 1 and the number of outputs, 10"),
         (("64-32-10", "--connections", "2", "--feedback", "bp"), "--connections has no use with --feedback bp"),
         (("64-32-10", "--centred"), "--centred has no use with --feedback aligned"),
-        (("64-10", "--train-last", "2"), "only 1 dense layers"),
+        (("64-10", "--train-last", "2"), "only 1 dense layer with bias"),
         (("64-1",), "cross-entropy needs at least 2 outputs"),
         (("64-10", "--loss", "mse"), "give --calib with x and y (targets)"),
         (("64-10", "--loss", "hinge"), "unknown loss 'hinge'"),

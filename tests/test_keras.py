@@ -97,6 +97,7 @@ def test_normalization_is_folded_or_becomes_one_operation(made: Path) -> None:
     assert "DEPTHWISE_CONV_2D" not in kinds["cnn"]  # folded into the convolution
     assert kinds["residual"].count("DEPTHWISE_CONV_2D") == 1  # behind an activation
     assert kinds["depthwise"].count("DEPTHWISE_CONV_2D") == 2  # its own two, none for normalization
+    assert "DEPTHWISE_CONV_2D" not in kinds["signal"]  # into Conv1D, here: the converter does not
     assert kinds["sensors"][1] == "DEPTHWISE_CONV_2D"
     assert kinds["regression"].count("DEPTHWISE_CONV_2D") == 1
 
@@ -239,6 +240,29 @@ def test_a_missing_tensorflow_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(sdfa.SdfaError, match=r"^TensorFlow is needed to read Keras models: pip install sdfa\[train\]$"):
         tensorflow()
+
+
+def test_what_needs_no_tensorflow_is_refused_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(path: Path) -> None:
+        raise AssertionError("40 s")
+
+    monkeypatch.setattr(keras_model, "load_float", slow)
+    model, good = tmp_path / "model.keras", np.random.default_rng(1).random((20, 4), np.float32)
+    model.touch()
+    (tmp_path / "model.tflite").touch()
+    np.save(tmp_path / "x.npy", good)
+    bad: list[tuple[Any, str]] = [
+        (np.where(good == good[3, 1], np.nan, good), "1 value that is not finite"), (good[:5], "5 samples are too few"),
+        (np.ones((20, 4), np.float32), "all samples are the same"), (tmp_path / "x.npy", "not a .npz file"),
+    ]  # fmt: skip
+    for calib, message in bad:
+        for call in (sdfa.quantize, lambda path, x: sdfa.export(path, calib=x)):
+            with pytest.raises(sdfa.SdfaError, match=message):
+                call(model, calib)
+    with pytest.raises(sdfa.SdfaError, match=r"model.tflite is a .tflite file already: give it to `pytools export`"):
+        sdfa.quantize(tmp_path / "model.tflite", good)
+    with pytest.raises(sdfa.SdfaError, match=r"x\.npy is no Keras model"):
+        sdfa.quantize(tmp_path / "x.npy", good)
 
 
 def test_what_is_a_keras_model(tmp_path: Path) -> None:

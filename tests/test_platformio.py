@@ -127,6 +127,15 @@ def _is_sound(pio: Pio, name: str, port: str) -> None:
     assert "4056 bytes of weights and biases, generator and counters compared, 0 differ" in " ".join(printed.split())
 
 
+def test_a_part_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    without = (
+        "import sys; sys.modules['SCons'] = None; import runpy; runpy.run_module('tests.pio_offline', {}, '__main__')"
+    )
+    env = {**os.environ, "PLATFORMIO_CORE_DIR": str(tmp_path / "core")}
+    ran = subprocess.run([sys.executable, "-c", without], env=env, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "pio_offline: SCons is missing: pip install scons==4.11.1\n")
+
+
 def test_a_port_in_use_is_told(built: Pio) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         url = f"socket://127.0.0.1:{other.getsockname()[1]}"

@@ -169,13 +169,16 @@ def test_the_command_line(pytools: Cli, work: Path) -> None:
     for label in (10, 11, 12):
         np.savez(f"{label}.npz", x=x, y=np.full(len(x), label))
     learn = ("learn", "--epochs", 3, "-o", "l.sdfa", "--json", "r.json")
-    assert "0 ... 9" in one_line(pytools(learn[0], image, "--data", "10.npz", *learn[1:]))
+    refused = one_line(pytools(learn[0], image, "--data", "10.npz", *learn[1:]))
+    assert "labels are 0 ... 9; --add-class 1 adds a class first" in refused
+    refused = one_line(pytools(learn[0], image, "--data", "12.npz", *learn[1:]))
+    assert "labels are 0 ... 9; renumber them" in refused
     done(pytools(learn[0], image, "--data", "10.npz", *learn[1:], "--add-class", 1))
     found = json.loads(Path("r.json").read_text())
     assert found["care"] == {"added": 1}
     assert found["accuracy_after"] > 0.9
     done(pytools(learn[0], "l.sdfa", "--data", "11.npz", *learn[1:], "--add-class", 1))
-    assert "0 spare classes left" in one_line(
+    assert "0 spare classes left: export it with more, --spare-classes 1" in one_line(
         pytools(learn[0], "l.sdfa", "--data", "12.npz", *learn[1:], "--add-class", 1)
     )
     assert "spare classes" in one_line(pytools("merge", "l.sdfa", "model.tflite", "-o", "l.tflite"))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 
 import sdfa
-from sdfa.device.units import FEW_STEPS, unit_notes
+from sdfa.data import load_digits
+from sdfa.device.units import FEW_STEPS, range_notes, unit_notes
 from tests.clikit import IMAGE, Cli, X, Y, done
 
 SCALE, ZERO = 1 / 255, -128  # 0 ... 1
@@ -75,3 +76,19 @@ def test_the_python_interface_warns(work: Path) -> None:
     with pytest.warns(UserWarning, match="clamped") as caught:
         device.learn(X * 255, Y)
     assert caught[0].filename == __file__
+
+
+def test_features_of_unlike_ranges_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytools: Cli) -> None:
+    alike = RNG.normal(0, 1, (200, 6)).astype(np.float32)
+    assert range_notes("x", alike) == range_notes("x", alike * np.array([1, 2, 4, 1, 2, 4], np.float32)) == []
+    unlike = alike * np.array([1000, 1000, 1, 1, 0.01, 0.01], np.float32)
+    (line,) = range_notes("x", unlike)
+    assert "4 of 6 features vary less than an 8th as much as the widest" in line
+    assert "standardize them, (x - mean) / std of each" in line
+    assert range_notes("x", (unlike - unlike.mean(axis=0)) / unlike.std(axis=0)) == []
+    assert range_notes("x", load_digits()[0].x.reshape(-1, 64)) == []  # dark corners
+    monkeypatch.chdir(tmp_path)
+    np.savez("wide.npz", x=unlike)
+    assert "standardize" in done(pytools("init", "6-8-2", "--calib", "wide.npz", "-o", "net")).out
+    export = ("export", "net/net_6_8_2.tflite", "--feedback", "aligned", "--train-last", 2, "-o", "again")
+    assert "standardize" in done(pytools(*export, "--calib", "wide.npz")).out

@@ -99,15 +99,15 @@ def change_sensor(x: Float32Array, name: str) -> Float32Array:
 
 
 def load_samples(
-    path: Path, *, input_shape: tuple[int, ...], classes: int | None, outputs: int | None = None
+    path: Path, *, input_shape: tuple[int, ...], classes: int | None, outputs: int | None = None, spare: int = 0
 ) -> Samples:
     """The arrays x and y of a .npz file, checked; raises SdfaError.
 
     input_shape: of one sample. classes: number of labels; None means that y holds targets, a row per sample.
-    outputs: targets in a row, if that is to be checked.
+    outputs: targets in a row, if that is to be checked. spare: outputs that could become classes.
     """
     x, y = read_arrays(path, ("x", "y"))
-    return check_samples(path, x, y, input_shape=input_shape, classes=classes, outputs=outputs)
+    return check_samples(path, x, y, input_shape=input_shape, classes=classes, outputs=outputs, spare=spare)
 
 
 def check_samples(
@@ -118,12 +118,13 @@ def check_samples(
     input_shape: tuple[int, ...],
     classes: int | None,
     outputs: int | None,
+    spare: int = 0,
 ) -> Samples:
     """The same of arrays; path: what messages call them."""
     if y.shape[:1] != x.shape[:1]:
         raise SdfaError(f"{path}: x {x.shape} and y {y.shape} must have the same length; save them in pairs")
     samples = check_inputs(path, x, input_shape)
-    return Samples(samples, _targets(path, y, outputs) if classes is None else _labels(path, y, classes))
+    return Samples(samples, _targets(path, y, outputs) if classes is None else _labels(path, y, classes, spare))
 
 
 def load_inputs(path: Path, *, input_shape: tuple[int, ...]) -> Inputs:
@@ -190,7 +191,7 @@ def _finite(path: Path | str, name: str, values: npt.NDArray[Any]) -> Float32Arr
     return single
 
 
-def _labels(path: Path | str, y: npt.NDArray[Any], classes: int) -> Int64Array:
+def _labels(path: Path | str, y: npt.NDArray[Any], classes: int, spare: int) -> Int64Array:
     """y as int64[n] in 0 ... classes - 1."""
     if y.ndim != 1:
         raise SdfaError(f"{path}: y has the shape {y.shape}, but labels need (n,); give one class number per sample")
@@ -203,9 +204,9 @@ def _labels(path: Path | str, y: npt.NDArray[Any], classes: int) -> Int64Array:
         raise SdfaError(f"{path}: y is {y.dtype}, but labels are integers; save y.astype('int64')")
     bad = np.flatnonzero((y < 0) | (y >= classes))
     if len(bad):
-        raise SdfaError(
-            f"{path}: y[{bad[0]}] is {y[bad[0]]}, but the model's labels are 0 ... {classes - 1}; renumber them"
-        )
+        missing = int(y[y >= 0].max(initial=0)) - classes + 1
+        todo = "renumber them" if (y < 0).any() or missing > spare else f"--add-class {missing} adds a class first"
+        raise SdfaError(f"{path}: y[{bad[0]}] is {y[bad[0]]}, but the model's labels are 0 ... {classes - 1}; {todo}")
     return y.astype(np.int64)
 
 

@@ -12,6 +12,7 @@ from sdfa.targets.machines import MACHINES
 from tests.bench.figures import compilers, measure_boards
 from tests.bench.scratch import NAME as SCRATCH
 from tests.bench.singles import ROWS, Figures, absent_models, present_models
+from tests.bench.updates import NAME as UPDATES
 
 FOLDER = Path(__file__).resolve().parent
 TOLERANCE = 0.01
@@ -47,8 +48,8 @@ class Change:
 
 
 def measure(boards: Sequence[str] = tuple(MACHINES), singles: Sequence[str] | None = None) -> Result:
-    """singles: default: all kernels, all models that are there, and learning from scratch."""
-    chosen = (*ROWS, *present_models(), SCRATCH) if singles is None else singles
+    """singles: default: all kernels, all models that are there, learning from scratch and updates."""
+    chosen = (*ROWS, *present_models(), SCRATCH, UPDATES) if singles is None else singles
     return Result(compilers(boards), measure_boards(boards, chosen), absent_models())
 
 

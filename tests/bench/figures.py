@@ -21,7 +21,7 @@ from sdfa.targets.build import compiler_version
 from sdfa.targets.machines import MACHINES
 from sdfa.targets.size import code_len
 from sdfa.tflite.load import read_model
-from tests.bench import scratch
+from tests.bench import scratch, updates
 from tests.bench.singles import SINGLES, Figures, export_row, single_figures
 
 RULE = "aligned k=2"
@@ -46,7 +46,7 @@ def compilers(boards: Iterable[str]) -> dict[str, str]:
 def measure_boards(boards: Sequence[str], singles: Sequence[str]) -> dict[str, Figures]:
     """The figures of each board: digits, and of these networks of one operation and models."""
     cases, samples = (_inference(), _learning()), changed_digits(SENSOR)[0]
-    exports = {name: export_row(name) for name in singles if name != scratch.NAME}
+    exports = {name: export_row(name) for name in singles if name not in (scratch.NAME, updates.NAME)}
 
     def measure(board: str) -> Figures:
         figures = _measure_digits(board, cases, samples)
@@ -54,6 +54,8 @@ def measure_boards(boards: Sequence[str], singles: Sequence[str]) -> dict[str, F
             figures |= single_figures(board, name, export)
         if scratch.NAME in singles and board in scratch.BOARDS_WITH_TARGETS:
             figures |= scratch.scratch_figures(board)
+        if updates.NAME in singles and board in SINGLES:
+            figures |= updates.update_figures(board)
         return figures
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the time goes by in compilers and emulators

@@ -10,6 +10,7 @@ from tests.bench.figures import RULE, SENSOR, STEPS
 from tests.bench.scratch import NAME as SCRATCH
 from tests.bench.scratch import TARGETS
 from tests.bench.singles import BOARDS, ROWS, Figures, core_of
+from tests.bench.updates import NAME as UPDATES
 
 UPDATE = "make bench ARGS=--update"
 DIGITS = "digits"
@@ -19,6 +20,7 @@ SINGLES_TITLE = (
     "ours / CMSIS-NN / target; ! marks a miss"
 )
 SCRATCH_TITLE = f"{SCRATCH} from scratch, batch 1, means over 5 epochs: ours / target; ! marks a miss"
+UPDATES_TITLE = "sdfa_learn by how many weights move, by how they do: whole words, one by one, 16-bit master weights"
 MODELS_TITLE = "models for inference only"
 CAVEAT = (
     "QEMU counts executed instructions, not cycles: real silicon takes longer. A step is sdfa_run and sdfa_learn; "
@@ -41,7 +43,17 @@ def _plain_rows(figures: dict[str, Figures], names: list[str]) -> Rows:
 def digits_rows(figures: dict[str, Figures]) -> Rows:
     """Every figure that belongs to no network of singles.py."""
     singles = (*ROWS, *CMSIS_MODELS, SCRATCH)
-    return _plain_rows(figures, [name for name in _names(figures) if name.split(":")[0] not in singles])
+    names = [name for name in _names(figures) if name.split(":")[0] not in singles and not _of_updates(name)]
+    return _plain_rows(figures, names)
+
+
+def _of_updates(name: str) -> bool:
+    return name.startswith(f"{UPDATES}, ")
+
+
+def update_rows(figures: dict[str, Figures]) -> Rows:
+    """What a step takes where no weight moves, and for 1000 that do."""
+    return _plain_rows(figures, [name for name in _names(figures) if _of_updates(name)])
 
 
 def model_rows(figures: dict[str, Figures]) -> Rows:
@@ -117,6 +129,7 @@ def tables(result: Result) -> list[Table]:
     found = [
         _table(TITLE, figures, digits_rows(figures)),
         _table(SCRATCH_TITLE, taught, scratch_rows(taught)),
+        _table(UPDATES_TITLE, some, update_rows(some)),
         singles_table(some),
         _table(MODELS_TITLE, some, model_rows(some)),
     ]
@@ -136,6 +149,7 @@ def markdown(result: Result) -> str:
         for title, columns, rows in (
             (f"## {TITLE}", figures, digits_rows(figures)),
             (f"## Learning\n\n{SCRATCH_TITLE}", taught, scratch_rows(taught)),
+            (f"## Updates\n\n{UPDATES_TITLE}", some, update_rows(some)),
             (f"## Kernels and models\n\n{SINGLES_TITLE}", some, singles_rows(some)),
             (f"## Opening and memory of {MODELS_TITLE}", some, model_rows(some)),
         )

@@ -41,7 +41,10 @@ def main() -> int:
     core = Path(os.environ.setdefault("PLATFORMIO_CORE_DIR", str(HERE.parents[1] / "build" / "pio")))
     os.environ.update(SETTINGS)
     if not (core / "platforms").is_dir():
-        make_core(core)
+        try:
+            make_core(core)
+        except RuntimeError as error:
+            sys.exit(f"pio_offline: {error}")
     _offline()
     from platformio.__main__ import main as pio
 

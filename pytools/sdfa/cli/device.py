@@ -199,6 +199,7 @@ def learn(
         with (
             settings_for(remote, rate, now.tau_q15 if threshold is None else tau_q15(threshold), seed),
             counted("learning", epochs * len(samples.x)) as told,
+            _telling_when_stopped(),
         ):
             result = teach(remote, parsed, samples, epochs, seed, told)
         if save:
@@ -210,6 +211,20 @@ def learn(
             "Go back with `pytools device load` or `reset`, then try", "",
         )  # fmt: skip
     emit(result, json_to, lambda: _show_learned(result))
+
+
+@contextlib.contextmanager
+def _telling_when_stopped() -> Iterator[None]:
+    """Where ctrl-C in the middle of learning leaves the device."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.print(
+            "what it learned so far is in the device's RAM, not saved: `pytools device save` keeps it, "
+            "`pytools device load` or `reset` goes back",
+            soft_wrap=True,
+        )
+        raise
 
 
 def _show_learned(result: dict[str, Any]) -> None:

@@ -15,8 +15,11 @@ from sdfa.files import check_outputs
 @app.command()
 def doctor(
     task: Annotated[
-        str, typer.Option(metavar="TASK", help="Fail unless this one can be done: demo, keras, arm and others.")
-    ] = "base",
+        str | None,
+        typer.Option(
+            metavar="TASK", help="Show this one alone, and fail unless it works: demo, keras, arm and others."
+        ),
+    ] = None,
     json_to: JsonOpt = None,
 ) -> None:
     """Show what is installed here, what is missing for which task, and what to do about it.
@@ -27,23 +30,26 @@ def doctor(
     """
     from sdfa.start.doctor import TASKS, World, diagnose, refuse_missing
 
-    if task not in TASKS:
+    if task is not None and task not in TASKS:
         raise SdfaError(f"--task {task}: there is {', '.join(TASKS)}")
     check_outputs([], [], json_to)
     with progress.status("looking around"):
         result = diagnose(World())
-    emit(result, json_to, lambda: _show(result))
-    refuse_missing(result, task)
+    emit(result, json_to, lambda: _show(result, task))
+    refuse_missing(result, task or "base")
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: dict[str, Any], only: str | None) -> None:
+    from sdfa.start.doctor import TASKS
+
+    wanted = set(result["parts"]) if only is None else {*TASKS[only].needs, *TASKS[only].helps}
     parts = Table("part", "", "what is here")
-    for name, part in result["parts"].items():
+    for name, part in ((name, part) for name, part in result["parts"].items() if name in wanted):
         here = part["version"] or "not here"
         parts.add_row(name, "ok" if part["ok"] else "-", f"{here}: {part['wrong']}" if part["wrong"] else here)
     console.print(parts)
     tasks = Table("task", "", "for", "what to do")
-    for name, task in result["tasks"].items():
+    for name, task in ((name, task) for name, task in result["tasks"].items() if only in (None, name)):
         tasks.add_row(name, "ok" if task["ready"] else "-", task["what"], "\n".join(task["todo"]))
     console.print(tasks)
     for note in result["notes"]:

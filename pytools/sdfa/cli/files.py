@@ -42,7 +42,10 @@ class Learns(Learning):
         int | None, typer.Option(metavar="BITS", help="Of the weights that learn: 8, or 16 to train from scratch.")
     ] = None
     spare_classes: Annotated[
-        int, typer.Option(metavar="N", help="Outputs for classes that are added on the device.", min=0)
+        int,
+        typer.Option(
+            metavar="N", help="Outputs for classes that are added on the device; not for a later merge.", min=0
+        ),
     ] = 0
 
     def options(self) -> Options:

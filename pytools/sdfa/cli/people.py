@@ -33,7 +33,8 @@ class Asked:
         float, typer.Option(metavar="ERROR", help="Smaller output errors are dropped on the device.", min=0.0, max=0.99)
     ] = 0.0
     backbone: Annotated[
-        str, typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs [train]).")
+        str,
+        typer.Option(metavar="NAME", help="cnn: raw signals through a convolutional net (needs sdfa\\[train])."),
     ] = ""
     headroom: Annotated[
         float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Samples, check_samples, load_samples
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, amount
 from sdfa.image.reader import Image
 from sdfa.image.records import LOSSES
 from sdfa.learning.spare import open_classes
@@ -86,9 +86,14 @@ def _wanted(image: Image, added: int) -> dict[str, Any]:
     labels = loss_of(image) == "softmax_ce"  # refuses an image in which nothing learns
     outputs = class_count(image)
     classes = open_classes(image) + added
-    if classes > outputs:
-        raise SdfaError(f"--add-class {added}: the image has {outputs - open_classes(image)} spare classes left")
-    return {"input_shape": input_shape(image), "classes": classes if labels else None, "outputs": outputs}
+    left = outputs - classes
+    if left < 0:
+        have = amount(left + added, "spare class", "spare classes")
+        raise SdfaError(f"--add-class {added}: the image has {have} left: export it with more, --spare-classes {added}")
+    return {
+        "input_shape": input_shape(image), "classes": classes if labels else None, "outputs": outputs,
+        "spare": left if labels else 0,
+    }  # fmt: skip
 
 
 def quantize_targets(image: Image, y: npt.NDArray[Any]) -> npt.NDArray[np.int16]:

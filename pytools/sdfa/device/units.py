@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.errors import amount
 from sdfa.image.reader import Image
 
 OUTSIDE_SHARE = 0.05
@@ -17,6 +18,9 @@ FAR_SHARE = 0.005
 """So many that are further out than the range is wide: sparse inputs in a wrong unit have no more, outliers fewer."""
 FEW_STEPS = 8
 """Samples within so many of the 256 values of the input have lost what told them apart."""
+
+UNLIKE, UNLIKE_SHARE = 8, 0.25
+"""A feature that varies so many times less than another has less than 5 of 8 bits; more than this share of them do."""
 
 
 def unit_notes(name: Path | str, x: npt.NDArray[Any], scale: float, zero_point: int) -> list[str]:
@@ -43,6 +47,25 @@ def unit_notes(name: Path | str, x: npt.NDArray[Any], scale: float, zero_point: 
             "the units the model was trained on"
         ]
     return []
+
+
+def range_notes(name: Path | str, x: npt.NDArray[Any]) -> list[str]:
+    """A line if features, float x (n, features), are so unlike that one scale for all loses some; else nothing.
+
+    Of pictures nothing is said: what is dark in all of them may well be.
+    """
+    if x.ndim != 2 or x.dtype == np.int8 or not len(x):
+        return []
+    spread = x.std(axis=0, dtype=np.float64)
+    spread = spread[spread > 0]
+    small = spread[spread * UNLIKE < spread.max(initial=0)]
+    if len(small) <= UNLIKE_SHARE * len(spread):
+        return []
+    return [
+        f"{name}: {len(small)} of {amount(len(spread), 'feature')} vary less than an {UNLIKE}th as much as the widest "
+        f"(standard deviations from {small.min():.3g} to {spread.max():.3g}), and the int8 input has one scale for "
+        "all: standardize them, (x - mean) / std of each, here and in the firmware"
+    ]
 
 
 def image_notes(name: Path | str, image: Image, x: npt.NDArray[Any]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import read_arrays
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, amount
 from sdfa.experiment.people import POOL, TEST, FloatArray, People
 from sdfa.files import read_bytes
 
@@ -49,21 +49,34 @@ def _read_csv(path: Path) -> _Parts:
     for number, row in enumerate(rows[1:], 2):
         if len(row) != width:
             raise SdfaError(f"{path}: row {number} has {len(row)} columns, the heading {width}: mend that row")
-    x = np.array([_numbers(path, number, row[:-2]) for number, row in enumerate(rows[1:], 2)], np.float32)
+    x = _features(path, rows[0][:-2], [row[:-2] for row in rows[1:]])
     said = np.array([[cell.strip() for cell in row[-2:]] for row in rows[1:]])
     return x, said[:, 0], said[:, 1]
 
 
-def _numbers(path: Path, number: int, cells: list[str]) -> list[float]:
-    try:
-        found = [float(cell) for cell in cells]
-    except ValueError:
-        found = [float("nan")]
+def _features(path: Path, names: list[str], rows: list[list[str]]) -> FloatArray:
+    """float32 (n, features). SdfaError for cells that are missing or no numbers: the first, and how many rows."""
     with np.errstate(over="ignore"):  # what overflows is refused
-        single = np.array(found, np.float32)
-    if not np.isfinite(single).all():
-        raise SdfaError(f"{path}: row {number} has a feature that is no finite number: mend or drop that row")
-    return found
+        x = np.array([[_number(cell) for cell in row] for row in rows], np.float32)
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        row, column = map(int, bad[0])
+        n = len(np.unique(bad[:, 0]))
+        cell = rows[row][column].strip()
+        what = f"holds {cell!r}, which is no finite number" if cell else "is empty"
+        many = f"{amount(n, 'such row')} of {len(rows):,}"
+        raise SdfaError(
+            f"{path}: column {names[column].strip()!r} of row {row + 2} {what} ({many}): "
+            "missing values are not filled in; drop those rows, or fill them in yourself"
+        )
+    return x
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
 
 
 def _read_npz(path: Path) -> _Parts:
@@ -84,7 +97,8 @@ def _people(path: Path, x: FloatArray, label: npt.NDArray[Any], person: npt.NDAr
     classes, y = np.unique(label, return_inverse=True)
     everyone = np.unique(person)
     if len(classes) < 2 or len(everyone) < _LEAST:
-        raise SdfaError(f"{path} has {len(classes)} labels and {len(everyone)} people: at least 2 and {_LEAST} needed")
+        found = f"{amount(len(classes), 'label')} and {amount(len(everyone), 'person', 'people')}"
+        raise SdfaError(f"{path} has {found}: at least 2 and {_LEAST} needed")
     part = np.full(len(y), POOL)
     rich: dict[str, int] = {str(name): 0 for name in everyone}
     for name in everyone:

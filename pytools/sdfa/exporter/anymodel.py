@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from sdfa.arguments import array_of, checked, path_of, real, whole
-from sdfa.data import check_inputs, load_inputs
+from sdfa.data import check_inputs, load_inputs, read_arrays
 from sdfa.device.samples import quantize_values
-from sdfa.device.units import unit_notes
+from sdfa.device.units import range_notes, unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
 from sdfa.exporter.settings import Budget, ModelSettings, beside, beside_note, budget_of
@@ -42,19 +42,26 @@ def is_keras_model(model: object) -> bool:
 def quantize_any(model: Any, calib: PathLike | Array, train_last: int | None, headroom: float | None) -> Quantized:
     """As sdfa.quantize."""
     from sdfa.keras import DEFAULT_HEADROOM, FloatModel, quantize_float
-    from sdfa.keras.calibration import check_calibration, load_calibration
-    from sdfa.keras.model import float_model, load_float
+    from sdfa.keras.calibration import WHERE, check_calibration
+    from sdfa.keras.model import float_model, load_float, refuse_other
 
     layers = None if train_last is None else whole("train_last", train_last, 0, _LAYERS_MAX)
     room = real("headroom", headroom)
+    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
+    if isinstance(model, (str, Path)):
+        refuse_other(Path(model))
+    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
+    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
+    if isinstance(model, (str, Path)):
+        refuse_other(Path(model))
+    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
+    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
+    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
     if isinstance(model, (str, Path)):
         source = load_float(Path(model))
     else:
         source = model if isinstance(model, FloatModel) else float_model(model, str(getattr(model, "name", "model")))
-    if isinstance(calib, (str, Path)):
-        samples = load_calibration(Path(calib), source.input_shape)
-    else:
-        samples = check_calibration(array_of("calib", calib), source.input_shape)
+    samples = check_calibration(given, source.input_shape, where)
     return quantize_float(source, samples, layers, DEFAULT_HEADROOM if room is None else room)
 
 
@@ -137,7 +144,7 @@ def _calibration(graph: Graph, calib: PathLike | Array) -> tuple[Int8Array, list
     else:
         x = check_inputs(name, array_of("calib", calib), shape)
     scale, zero_point = float(t.scale[0]), int(t.zero_point[0])
-    return quantize_values(x, scale, zero_point), unit_notes(name, x, scale, zero_point)
+    return quantize_values(x, scale, zero_point), [*unit_notes(name, x, scale, zero_point), *range_notes(name, x)]
 
 
 def _export_keras(

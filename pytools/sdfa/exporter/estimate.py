@@ -2,8 +2,8 @@
 
 The figures are those of tests/bench/results.json, which `make bench` measures: executed instructions on emulated
 boards. Instructions of a layer are its multiplications, or elements, times the measured rate of the same kernel at the
-most similar length of a dot product; those of a learning step are the digits' per weight that learns.
-tests/test_estimate.py says how far off that is.
+most similar length of a dot product. Those of an update, sdfa_learn, are a fixed part and a rate for each weight that
+moves, which depends on how the weights of its layer move. tests/test_estimate.py says how far off that is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from sdfa.bundle import bench_file
 from sdfa.image.packing import layer_rows, op_macs
 from sdfa.image.reader import Image
+from sdfa.image.records import FEEDBACKS
 
 CORES = {
     "Cortex-M0": "microbit", "Cortex-M3": "mps2-an385", "Cortex-M4": "mps2-an386", "Cortex-M33": "mps2-an505",
@@ -31,6 +32,9 @@ OFF = {
 """Between what shares the estimates of an inference are off on the networks of the benchmark; a test measures them.
 Small nets come out too low, because what an operation costs beside its multiplications is not counted."""
 
+MOVES = 0.5
+"""Share of the weights that an update is thought to move."""
+
 Figures = dict[str, int]
 
 # (length of a dot product, multiplications) of what was measured
@@ -44,10 +48,15 @@ _DEPTHWISE, _POOL, _SOFTMAX, _ADD = 72_000, 4096, 10, 4096
 
 @dataclass(frozen=True)
 class Estimate:
-    """run, learn: instructions; learn: of sdfa_learn alone, 0 where nothing learns. code, stack: bytes."""
+    """run, learn: instructions; code, stack: bytes.
+
+    learn: of sdfa_learn alone, which is what `pytools bench` calls an update, when half of the weights move, as with
+    samples that the model does not know; learn_most: when all do. Both are 0 where nothing learns.
+    """
 
     run: int
     learn: int
+    learn_most: int
     code: int
     stack: int
 
@@ -67,10 +76,35 @@ def _estimate(image: Image, of: Figures) -> Estimate:
     learns = image.learning is not None
     digits = "digits, learning" if learns else "digits, inference"
     run = sum(_instructions(image, kind, op, of) for kind, op in image.ops)
-    update = of["digits, learning: step, instructions"] - of["digits, learning: run, instructions"]
-    learn = update * len(image.tail) / of["digits, learning: tail, bytes"]
+    half, most = (_update(image, share, of) if learns else 0.0 for share in (MOVES, 1.0))
     code, stack = of[f"{digits}: code, bytes"], of[f"{digits}: stack, bytes"]
-    return Estimate(round(run), round(learn), code, stack)
+    return Estimate(round(run), round(half), round(most), code, stack)
+
+
+def _update(image: Image, share: float, of: Figures) -> float:
+    """Of sdfa_learn, when this share of the weights moves."""
+    moves = 0.0
+    for place, layer in enumerate(image.layers):
+        op = image.ops[image.op_off.index(int(layer["op"]))][1]
+        weights = int(op["in_n"]) * int(op["out_n"])
+        moves += share * weights * of[f"update, {_how(image, op)}: 1000 weights, instructions"] / 1000
+        if place and _feedback(image) == "bp":  # errors go back through these weights
+            moves += weights * _rate(_DENSE, int(op["out_n"]), of)
+    return of["update, words: fixed, instructions"] + moves
+
+
+def _feedback(image: Image) -> str:
+    assert image.learning is not None
+    return FEEDBACKS[int(image.learning["feedback"])]
+
+
+def _how(image: Image, op: np.void) -> str:
+    """How the weights of a layer move (firmware/src/learn/sdfa_update.c)."""
+    assert image.learning is not None
+    if int(image.learning["master_bits"]):
+        return "master"
+    starts_at_0 = int(image.tensors[int(op["in"])]["zero_point"]) == -128
+    return "words" if starts_at_0 and int(op["in_n"]) % 4 == 0 else "single"
 
 
 def _instructions(image: Image, kind: str, op: np.void, of: Figures) -> float:
@@ -106,7 +140,7 @@ def estimate_report(image: Image, clock: float) -> dict[str, Any]:
     rows = {}
     for core, e in estimates(image).items():
         rows[core] = {
-            "run": e.run, "learn": e.learn, "code": e.code, "stack": e.stack,
+            "run": e.run, "learn": e.learn, "learn_most": e.learn_most, "code": e.code, "stack": e.stack,
             "runs_per_second": clock * 1e6 / max(e.run, 1),
             "steps_per_second": clock * 1e6 / max(e.step, 1) if e.learn else None, "off": list(OFF[core]),
         }  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from sdfa import __version__
 from sdfa.arguments import path_of
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, amount
 from sdfa.exporter.gold import ADDED_LEN, with_gold
 from sdfa.exporter.report import make_report
 from sdfa.exporter.settings import ModelSettings, check_budget
@@ -212,7 +212,9 @@ def _check_labels(qgraph: QGraph, labels: tuple[str, ...]) -> None:
     outputs = qgraph.tensors[qgraph.output].c
     if labels and (len(labels) != outputs or not all(labels)):
         n = sum(map(bool, labels))
-        raise SdfaError(f"{n} labels for a model with {outputs} outputs: give one for each, or none")
+        raise SdfaError(
+            f"{amount(n, 'label')} for a model with {amount(outputs, 'output')}: give one for each, or none"
+        )
 
 
 def make_learning(qgraph: QGraph, name: str, options: Options) -> Learning | None:

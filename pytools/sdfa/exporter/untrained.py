@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.device.units import range_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import DEFAULT_CONNECTIONS, Export, Options, export_graph, write_files
 from sdfa.image.csource import c_name
@@ -67,6 +68,8 @@ def init_net(
     export = export_graph(load_tflite(model, chosen), chosen, options)
     if calibration is None:
         export.report["warnings"].append("no --calib: inputs are expected between 0 and 1")
+    else:
+        export.report["warnings"] += range_notes("--calib", calibration.x)
     return export, model
 
 

@@ -2,7 +2,8 @@
 
 TensorFlow's converter folds a BatchNormalization into the weights of a layer with none but a linear activation right
 before it. Any other, and Normalization, become MUL and ADD with a constant per channel, which rounds twice and is no
-operation of the runtime. A depthwise convolution of one tap is the same function and rounds once.
+operation of the runtime. A depthwise convolution of one tap is the same function and rounds once. Behind Conv1D, where
+the converter does not fold, it is done here.
 """
 
 from __future__ import annotations
@@ -24,41 +25,60 @@ Affine = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 def with_affine_layers(model: Any) -> Any:
     """The model, a Sequential or functional one, with such layers replaced; the same object if it has none."""
     k = keras()
-    replaced = {id(layer) for layer in _alone(model)}
+    replaced = _replacements(k, model)
     if not replaced:
         return model
 
     def clone(layer: Any) -> Any:
-        return _depthwise(k, layer) if id(layer) in replaced else layer
+        return replaced.get(id(layer), layer)
 
     return k.models.clone_model(model, clone_function=clone, recursive=True)
 
 
-def _alone(model: Any) -> list[Any]:
-    """Channel-wise layers that nothing right before them takes in; those of models inside it too."""
+def _replacements(k: Any, model: Any) -> dict[int, Any]:
+    """id of a layer -> what stands for it: channel-wise layers that the converter does not fold; also inside models."""
     graph = model._functional if type(model).__name__ == "Sequential" else model
     nodes = [node for row in graph._nodes_by_depth.values() for node in row]
     uses = Counter(id(node.operation) for node in nodes)
     makers = {id(t): node.operation for node in nodes for t in node.outputs}
     readers = Counter(id(t) for node in nodes for t in node.arguments.keras_tensors)
     readers.update(id(t) for t in model.outputs)
-    found = []
+    found: dict[int, Any] = {}
     for node in nodes:
         layer = node.operation
         if type(layer).__name__ in ("Sequential", "Functional"):
-            found += _alone(layer)
+            found |= _replacements(k, layer)
         if affine_of(layer) is None:
             continue
         (before,) = (id(t) for t in node.arguments.keras_tensors)
         maker = makers[before]
-        if readers[before] > 1 or uses[id(maker)] > 1 or not _takes_in(maker):
-            found.append(layer)
+        shared = readers[before] > 1 or uses[id(maker)] > 1
+        if not shared and type(maker).__name__ == "Conv1D" and _linear(maker) and uses[id(layer)] == 1:
+            found[id(maker)] = _folded(maker, affine_of(layer))
+            found[id(layer)] = k.layers.Activation("linear", name=layer.name)
+        elif shared or not _takes_in(maker):
+            found[id(layer)] = _depthwise(k, layer)
     return found
 
 
 def _takes_in(layer: Any) -> bool:
     """Whether the converter puts a factor and an offset per channel into this layer's weights."""
-    return type(layer).__name__ in _FOLDS and getattr(layer.activation, "__name__", "") == "linear"
+    return type(layer).__name__ in _FOLDS and _linear(layer)
+
+
+def _linear(layer: Any) -> bool:
+    return getattr(layer.activation, "__name__", "") == "linear"
+
+
+def _folded(layer: Any, affine: Affine | None) -> Any:
+    """A convolution that scales its outputs too; each of its weights is rounded once, to float32."""
+    assert affine is not None
+    factor, offset = affine
+    whole = type(layer).from_config(layer.get_config() | {"use_bias": True})
+    whole.build(layer.input.shape)
+    kernel, *bias = layer.get_weights()
+    whole.set_weights([kernel * factor, (bias[0] if bias else np.float32(0)) * factor + offset])
+    return whole
 
 
 def affine_of(layer: Any) -> Affine | None:

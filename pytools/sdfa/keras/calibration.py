@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.data import Float32Array, check_inputs, read_arrays
+from sdfa.data import Float32Array, check_inputs
+from sdfa.device.units import range_notes
 from sdfa.errors import SdfaError
 
 LEAST, ENOUGH, MOST = 10, 100, 500
@@ -16,11 +17,6 @@ LEAST, ENOUGH, MOST = 10, 100, 500
 
 WHERE = Path("calibration")
 """What messages call data that came from no file."""
-
-
-def load_calibration(path: Path, input_shape: tuple[int, ...]) -> Float32Array:
-    """The array x of a .npz file, as check_calibration has it."""
-    return check_calibration(read_arrays(path, ("x",))[0], input_shape, path)
 
 
 def check_calibration(x: npt.NDArray[Any], input_shape: tuple[int, ...], where: Path = WHERE) -> Float32Array:
@@ -41,6 +37,7 @@ def check_calibration(x: npt.NDArray[Any], input_shape: tuple[int, ...], where: 
 
 def calibration_notes(x: Float32Array) -> list[str]:
     """What to tell the user about checked data."""
+    ranges = range_notes(WHERE, x)
     if len(x) >= ENOUGH:
-        return []
-    return [f"only {len(x)} calibration samples: rare values will saturate; {ENOUGH} or more are better"]
+        return ranges
+    return [*ranges, f"only {len(x)} calibration samples: rare values will saturate; {ENOUGH} or more are better"]

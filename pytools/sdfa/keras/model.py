@@ -35,8 +35,7 @@ def is_keras(path: Path) -> bool:
 
 def load_float(path: Path) -> FloatModel:
     """Read a .keras or .h5 file, or a SavedModel folder. Raises SdfaError in one line for what cannot be used."""
-    if not path.exists():
-        raise SdfaError(f"{path}: there is no such file; give a .keras file or a SavedModel folder")
+    refuse_other(path)
     if path.is_dir():
         return _saved_model(path)
     if path.suffix.lower() == ".keras":
@@ -51,6 +50,16 @@ def load_float(path: Path) -> FloatModel:
                 "save it again with this version of Keras, as a .keras file"
             ) from None
     return float_model(model, path.stem)
+
+
+def refuse_other(path: Path) -> None:
+    """SdfaError for a path that can be no Keras model; needs no TensorFlow."""
+    if not path.exists():
+        raise SdfaError(f"{path}: there is no such file; give a .keras file or a SavedModel folder")
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() == ".tflite":
+            raise SdfaError(f"{path.name} is a .tflite file already: give it to `pytools export` as it is")
+        raise SdfaError(f"{path.name} is no Keras model: give a .keras or .h5 file, or a SavedModel folder")
 
 
 def keras_config(path: Path) -> dict[str, Any]:

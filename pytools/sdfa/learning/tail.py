@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdfa.errors import SdfaError
+from sdfa.errors import SdfaError, amount
 from sdfa.lower import Channels, QGraph, QOp, QTensor
 from sdfa.tflite.graph import FloatArray
 
@@ -87,7 +87,7 @@ def find_tail(qgraph: QGraph, count: int | None) -> Tail:
         at = _producer(qgraph, layer.a.storage)
     if not layers or (count is not None and len(layers) < count):
         raise SdfaError(
-            f"only {len(layers)} dense layers with bias (FULLY_CONNECTED, one row) end this model in a chain; "
+            f"only {amount(len(layers), 'dense layer')} with bias (FULLY_CONNECTED, one row) at the end of this model; "
             f"{count or 1} asked for: choose a smaller --train-last, or end the model in dense layers"
         )
     _check_output(layers[-1])

@@ -81,11 +81,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Task:
-    """needs: names of parts. helps: parts that it can do without."""
+    """needs: names of parts. helps: parts that it can do without. extra: of ours, that brings all packages it needs."""
 
     what: str
     needs: tuple[str, ...]
     helps: tuple[str, ...] = ()
+    extra: str = ""
 
 
 TASKS = {
@@ -97,7 +98,9 @@ TASKS = {
     "arm": Task("emulated Cortex-M boards", ("C compiler", "Arm compiler", "Arm emulator")),
     "riscv": Task("the emulated RISC-V board", ("C compiler", "RISC-V compiler", "RISC-V emulator")),
     "flash": Task("build for and flash real boards", ("PlatformIO", "pyserial"), ("serial port",)),
-    "experiment": Task("pytools experiment", ("C compiler", "scikit-learn", "matplotlib", "joblib"), ("Dask",)),
+    "experiment": Task(
+        "pytools experiment", ("C compiler", "scikit-learn", "matplotlib", "joblib"), ("Dask",), "experiment"
+    ),
     "docs": Task("build the documentation", ("MkDocs Material",)),
 }
 
@@ -206,6 +209,10 @@ def _notes(world: World) -> Iterator[str]:
             )
 
 
+def _todo(task: Task, part: Part) -> str:
+    return _extra(task.extra) if task.extra and part.todo.startswith("pip install 'sdfa[") else part.todo
+
+
 def diagnose(world: World) -> dict[str, Any]:
     """The JSON of `pytools doctor`. A task is ready when all it needs is there and works."""
     parts = look(world)
@@ -214,7 +221,7 @@ def diagnose(world: World) -> dict[str, Any]:
         bad = [parts[part] for part in task.needs if not parts[part].ok]
         tasks[name] = {
             "what": task.what, "ready": not bad, "missing": [part.name for part in bad],
-            "todo": list(dict.fromkeys(part.todo for part in bad)),
+            "todo": list(dict.fromkeys(_todo(task, part) for part in bad)),
             "optional": [p for p in task.helps if not parts[p].ok],
         }  # fmt: skip
     return {
