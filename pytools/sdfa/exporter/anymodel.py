@@ -47,11 +47,6 @@ def quantize_any(model: Any, calib: PathLike | Array, train_last: int | None, he
 
     layers = None if train_last is None else whole("train_last", train_last, 0, _LAYERS_MAX)
     room = real("headroom", headroom)
-    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
-    if isinstance(model, (str, Path)):
-        refuse_other(Path(model))
-    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
-    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
     if isinstance(model, (str, Path)):
         refuse_other(Path(model))
     where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
