@@ -26,7 +26,7 @@ from sdfa.device.device import Device as Machine
 from sdfa.device.samples import input_shape, loss_of, output_shape, quantize_input, samples_from
 from sdfa.device.units import image_notes
 from sdfa.errors import SdfaError
-from sdfa.exporter.anymodel import export_any, is_keras_model, quantize_any
+from sdfa.exporter.anymodel import choices, export_any, is_keras_model, quantize_any
 from sdfa.exporter.export import Export, Options
 from sdfa.exporter.merge import merge
 from sdfa.exporter.settings import Budget
@@ -111,6 +111,7 @@ def export(
     made of a Keras model, into which Device.merged puts what was learned.
     """
     with python_words(lr="rate", threshold="tau", spare_classes="spare"):
+        options = choices(Options() if options is None else options, name, headroom)
         return export_any(model, options, name=name, calib=calib, headroom=headroom, budget=budget)
 
 

@@ -47,11 +47,6 @@ def quantize_any(model: Any, calib: PathLike | Array, train_last: int | None, he
 
     layers = None if train_last is None else whole("train_last", train_last, 0, _LAYERS_MAX)
     room = real("headroom", headroom)
-    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
-    if isinstance(model, (str, Path)):
-        refuse_other(Path(model))
-    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
-    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
     if isinstance(model, (str, Path)):
         refuse_other(Path(model))
     where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
@@ -79,7 +74,6 @@ def export_any(
     from sdfa.keras.model import is_keras
 
     options = Options() if options is None else options
-    options = _choices(options, name, headroom)
     limits = budget_of(budget)
     if isinstance(model, bytes):
         model = load_tflite(model, "model")
@@ -95,8 +89,8 @@ def export_any(
     return (_export_keras if is_keras(path) else _export_lite)(path, options, name, calib, headroom, limits)
 
 
-def _choices(options: Options, name: str | None, headroom: float | None) -> Options:
-    """The options, checked."""
+def choices(options: Options, name: str | None, headroom: float | None) -> Options:
+    """The options of a caller from Python, who may give any type; the others are only checked. Raises SdfaError."""
     if not isinstance(options, Options):
         raise SdfaError(f"options is {type(options).__name__}: give sdfa.Options(...)")
     if not isinstance(name, (str, type(None))):
