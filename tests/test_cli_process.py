@@ -76,10 +76,20 @@ def test_the_output_does_not_fit(work: Path) -> None:
     assert re.fullmatch(rb"pytools: [^\n]*No space left on device\n", err)
 
 
+def _wait_for_child(pid: int) -> None:
+    """Until the process has started one: the command is at work."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    for _ in range(1200):
+        if children.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError("no child within a minute")
+
+
 def test_an_interrupt_is_no_traceback(work: Path) -> None:
     before = tree(work)
     process = _start("check", IMAGE, "--steps", 1000000, stdout=subprocess.DEVNULL)
-    time.sleep(2.5)
+    _wait_for_child(process.pid)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, b"pytools: stopped")

@@ -34,7 +34,7 @@ class Asked:
     ] = 0.0
     backbone: Annotated[
         str,
-        typer.Option(metavar="NAME", help="cnn: raw signals through a small convolutional net (needs sdfa\\[train])."),
+        typer.Option(metavar="NAME", help="cnn: raw signals through a convolutional net (needs sdfa\\[train])."),
     ] = ""
     headroom: Annotated[
         float, typer.Option(metavar="X", help="How many times larger weights and values may grow.", min=1.0, max=64.0)

@@ -53,6 +53,11 @@ def quantize_any(model: Any, calib: PathLike | Array, train_last: int | None, he
     given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
     check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
     if isinstance(model, (str, Path)):
+        refuse_other(Path(model))
+    where = Path(calib) if isinstance(calib, (str, Path)) else WHERE
+    given = read_arrays(where, ("x",))[0] if isinstance(calib, (str, Path)) else array_of("calib", calib)
+    check_calibration(given, given.shape[1:], where)  # all but its shape, before TensorFlow takes its time
+    if isinstance(model, (str, Path)):
         source = load_float(Path(model))
     else:
         source = model if isinstance(model, FloatModel) else float_model(model, str(getattr(model, "name", "model")))
