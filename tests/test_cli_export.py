@@ -118,3 +118,11 @@ def test_names_with_brackets_are_names(work: Path, pytools: Cli) -> None:
     ran = done(pytools("export", folder.parent / "[bold] :smile:.tflite", "-o", folder))
     assert str(folder / "bold_smile.sdfa") in ran.out
     assert "[bold] :smile:" in done(pytools("inspect", folder / "bold_smile.sdfa")).out
+
+
+def test_layers_that_learn_are_counted_as_freeze_and_inspect_do(work: Path, pytools: Cli) -> None:
+    lines = done(pytools("export", "model.tflite", "-o", "two", "--train-last", 2)).out.splitlines()
+    start = next(i for i, line in enumerate(lines) if "at ±127" in line)
+    rows = [re.findall(r"[\d,]+", line) for line in lines[start + 2 : start + 4]]
+    assert [row[0] for row in rows] == ["0", "1"]
+    assert int(rows[0][1]) + 1 == int(rows[1][1]) > 1  # operations, as the first table counts them
