@@ -85,7 +85,7 @@ def test_an_unsupported_operation_is_named_with_its_place(shared: Path, refused:
         ("name = ", "is not sound TOML"),
         ("x = 1", "unknown entry 'x'"),
         ("[learning]\nrate = 'fast'", "rate must be a float"),
-        ("[budget]\nram = 600", "the budget is 600; largest: tail 4056, arena 716, state 1"),
+        ("[budget]\nram = 600", "the budget is 600; largest: tail 4056, arena 640, state 1"),
     ],
 )  # fmt: skip
 def test_a_bad_model_toml(work: Path, refused: Any, text: str, message: str) -> None:

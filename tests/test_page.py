@@ -51,7 +51,7 @@ def test_the_browser_shows_it_without_complaint(pages: Path, tmp_path: Path, nam
     assert _numbers(shown.dom, "after") == [[str(n) for n in row] for row in result["confusion"]["after"]]
     assert shown.dom.count("<polyline") == 1
     assert shown.dom.count("<circle") == len(result["curve"])
-    assert "memory map: arena of 716 bytes" in shown.dom
+    assert "memory map: arena of 640 bytes" in shown.dom
     assert ("No byte differs" in shown.dom) == (name == "check")
     assert len(picture(pages / f"{name}.html", tmp_path / "other", tmp_path / "page.png")) > 20_000
 

@@ -47,22 +47,21 @@ def _decibels(value: float | None) -> str:
 
 def _estimate(e: dict[str, Any]) -> list[Table | str]:
     """The table of cores, and what it is."""
-    table = Table("core (estimate)", "inference", "off by", "update", "at most", "steps/s", "code", "stack")
+    table = Table("core", "inference", "update", "at most", "steps/s", "code", "stack")
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for core, row in e["cores"].items():
         steps = row["steps_per_second"] or row["runs_per_second"]
         learn, most = (f"{row[key]:,}" if row["learn"] else "" for key in ("learn", "learn_most"))
-        off = "{:+.0%} to {:+.0%}".format(*row["off"])
-        table.add_row(
-            core, f"{row['run']:,}", off, learn, most, f"{steps:,.0f}", f"{row['code']:,}", f"{row['stack']:,}"
-        )
+        table.add_row(core, f"{row['run']:,}", learn, most, f"{steps:,.0f}", f"{row['code']:,}", f"{row['stack']:,}")
+    off = ", ".join("{} {:+.0%} to {:+.0%}".format(core, *row["off"]) for core, row in e["cores"].items())
     return [
         table,
-        "Estimates from measured kernels, as executed instructions. Off by: of an inference, on the networks of the "
-        "benchmark; others may be further off. Update: sdfa_learn alone when half of the weights move, as with samples "
-        "that the model does not know (measured ones were up to 30 % off); at most: when all do. Samples that it knows "
-        "take far less. --measure qemu:... measures. Steps "
+        "Estimates from measured kernels, as executed instructions. On the networks of the benchmark those of an "
+        f"inference are off by: {off}; others may be further off. Update: sdfa_learn alone when half of the weights "
+        "move, as with samples that the model does not know (measured ones were up to 30 % off); at most: when all do. "
+        "Samples that it knows take far less. --measure qemu:... measures. Steps "
         f"per second (an inference and its update) at {e['clock_mhz']:g} MHz and one instruction per cycle: real "
         "cores take longer. Code and stack are those of a similar model.",
     ]
