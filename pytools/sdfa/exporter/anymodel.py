@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,21 @@ def is_keras_model(model: object) -> bool:
     """Whether it is one in memory, without importing Keras."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(model, keras.Model)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How to export, from a caller: as sdfa.export has it. limits: the budget."""
+
+    options: Options
+    name: str | None
+    calib: PathLike | Array | None
+    headroom: float | None
+    limits: dict[str, int]
+
+    def within(self, said: ModelSettings) -> ModelSettings:
+        """The settings beside the model with the caller's budget."""
+        return replace(said, ram=self.limits.get("ram", said.ram), flash=self.limits.get("flash", said.flash))
 
 
 def quantize_any(model: Any, calib: PathLike | Array, train_last: int | None, headroom: float | None) -> Quantized:
@@ -73,20 +88,19 @@ def export_any(
     from sdfa.keras import FloatModel, Quantized
     from sdfa.keras.model import is_keras
 
-    options = Options() if options is None else options
-    limits = budget_of(budget)
+    asked = _Asked(Options() if options is None else options, name, calib, headroom, budget_of(budget))
     if isinstance(model, bytes):
         model = load_tflite(model, "model")
     if isinstance(model, Quantized):
-        return _export_again(model, options, name, calib, headroom, limits)
+        return _export_again(model, asked)
     if isinstance(model, Graph):
-        return _export_lite(model, options, name, calib, headroom, limits)
+        return _export_lite(model, asked)
     if isinstance(model, FloatModel) or is_keras_model(model):
-        return _export_keras(model, options, name, calib, headroom, limits)
+        return _export_keras(model, asked)
     if isinstance(model, (Image, Export)):
         raise SdfaError("this is an image already: run it with Device, or export the model that it was made from")
     path = path_of(model, _TAKES)
-    return (_export_keras if is_keras(path) else _export_lite)(path, options, name, calib, headroom, limits)
+    return (_export_keras if is_keras(path) else _export_lite)(path, asked)
 
 
 def choices(options: Options, name: str | None, headroom: float | None) -> Options:
@@ -99,28 +113,17 @@ def choices(options: Options, name: str | None, headroom: float | None) -> Optio
     return checked(options)
 
 
-def _within(said: ModelSettings, limits: dict[str, int]) -> ModelSettings:
-    return replace(said, ram=limits.get("ram", said.ram), flash=limits.get("flash", said.flash))
-
-
-def _export_lite(
-    model: Graph | Path,
-    options: Options,
-    name: str | None,
-    calib: PathLike | Array | None,
-    headroom: float | None,
-    limits: dict[str, int],
-) -> Export:
-    _refuse_headroom(headroom)
-    said, notes = ModelSettings(), []
+def _export_lite(model: Graph | Path, asked: _Asked) -> Export:
+    _refuse_headroom(asked.headroom)
+    options, said, notes = asked.options, ModelSettings(), []
     graph = read_model(model)[0] if isinstance(model, Path) else model
     if isinstance(model, Path):
         said, notes = beside(model, graph.sha256), beside_note(model, graph.sha256)
-    if calib is not None:
-        inputs, found = _calibration(graph, calib)
+    if asked.calib is not None:
+        inputs, found = _calibration(graph, asked.calib)
         options, notes = replace(options, calib=inputs), [*notes, *found]
     options.refuse_useless(said)
-    result = export_within(graph, name, options, _within(said, limits))
+    result = export_within(graph, asked.name, options, asked.within(said))
     result.report["warnings"] += notes
     return result
 
@@ -142,50 +145,36 @@ def _calibration(graph: Graph, calib: PathLike | Array) -> tuple[Int8Array, list
     return quantize_values(x, scale, zero_point), [*unit_notes(name, x, scale, zero_point), *range_notes(name, x)]
 
 
-def _export_keras(
-    model: Any,
-    options: Options,
-    name: str | None,
-    calib: PathLike | Array | None,
-    headroom: float | None,
-    limits: dict[str, int],
-) -> Export:
-    if calib is None:
+def _export_keras(model: Any, asked: _Asked) -> Export:
+    if asked.calib is None:
         raise SdfaError("a Keras model is quantized with samples: give some with --calib (x, float32, in a .npz file)")
-    said, notes = ModelSettings(), []
+    options, said, notes = asked.options, ModelSettings(), []
     if isinstance(model, Path) and model.is_file():
         digest = sha256(model.read_bytes()).hexdigest()
         said, notes = beside(model, digest), beside_note(model, digest)
     options.refuse_useless(said)
-    quantized = quantize_any(model, calib, _layers_that_learn(options.filled(said)), headroom)
-    return _export_quantized(quantized, options, name, _within(said, limits), notes)
+    quantized = quantize_any(model, asked.calib, _layers_that_learn(options.filled(said)), asked.headroom)
+    return _export_quantized(quantized, options, asked.name, asked.within(said), notes)
 
 
 def _layers_that_learn(options: Options) -> int | None:
     return 1 if options.feedback == "last" and options.train_last is None else options.train_last
 
 
-def _export_again(
-    quantized: Quantized,
-    options: Options,
-    name: str | None,
-    calib: PathLike | Array | None,
-    headroom: float | None,
-    limits: dict[str, int],
-) -> Export:
+def _export_again(quantized: Quantized, asked: _Asked) -> Export:
     """What quantize returned. The layers learn that were given room for it, unless the options say otherwise."""
-    _refuse_headroom(headroom)
-    said, room = ModelSettings(), len(quantized.report["learns"])
+    _refuse_headroom(asked.headroom)
+    options, said, room = asked.options, ModelSettings(), len(quantized.report["learns"])
     notes: list[str] = []
-    if calib is not None:
-        inputs, notes = _calibration(load_tflite(quantized.model, quantized.report["name"]), calib)
+    if asked.calib is not None:
+        inputs, notes = _calibration(load_tflite(quantized.model, quantized.report["name"]), asked.calib)
         options = replace(options, calib=inputs)
     options.refuse_useless(said)
     if options.train_last is None and options.feedback != "last" and room:
         options = replace(options, train_last=room)
     elif (options.train_last or 0) > room:
         notes = [*notes, f"{options.train_last} layers learn, {room} were given room for it: quantize with train_last"]
-    return _export_quantized(quantized, options, name, _within(said, limits), notes)
+    return _export_quantized(quantized, options, asked.name, asked.within(said), notes)
 
 
 def _export_quantized(
