@@ -163,7 +163,8 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
 def check_inputs(path: Path | str, x: npt.NDArray[Any], input_shape: tuple[int, ...]) -> Inputs:
     """x as int8 or float32 of shape (n, *input_shape), n >= 1; raises SdfaError, which names the path."""
     if x.shape[1:] != input_shape or x.ndim == 0:
-        raise SdfaError(f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; reshape x")
+        how = "give x[..., None]" if x.shape[1:] + (1,) == input_shape else "reshape x"
+        raise SdfaError(f"{path}: x has the shape {x.shape}, but the model takes {_batch(input_shape)}; {how}")
     if len(x) == 0:
         raise SdfaError(f"{path}: x is empty; give at least one sample")
     if x.dtype == np.int8:
