@@ -85,6 +85,18 @@ def test_the_baseline_learns_from_scratch_at_the_targets(board: str, what: str) 
     assert whole.figures[board][f"{scratch.NAME}: {what}"] <= scratch.TARGETS[what][core_of(BOARDS[board])]
 
 
+def test_from_scratch_it_is_as_accurate_as_float_back_propagation() -> None:
+    """Within a point, from the same weights in the same order; with what the counted steps learn."""
+    whole = load()
+    assert whole is not None
+    shares = scratch.accuracy(scratch.SEEDS)
+    assert {whole.figures[board][f"{scratch.NAME}: {scratch.WRONG}"] for board in scratch.BOARDS_WITH_TARGETS} == {
+        scratch.wrong()
+    }
+    assert shares.mean() >= 0.95
+    assert shares.mean() >= scratch.float_accuracy(scratch.SEEDS, 0.0).mean() - 0.01
+
+
 @pytest.mark.qemu
 def test_no_figure_is_off_the_baseline_by_more_than_1_percent() -> None:
     """A figure that shrank matters too: an old baseline would let it grow again unseen. `make bench` measures all."""
