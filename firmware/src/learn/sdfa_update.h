@@ -103,15 +103,11 @@ static inline int sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa
         i = (uint32_t)(at - r->second);
         ratio = r->ratios + i;
         shift = r->shift - ratio->exp;
-        if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) { /* frozen, or a step that is always 0 */
-
+        if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) /* frozen, or a step that is always 0 */
             continue;
-        }
         m->step = sdfa_rounded_step(&m->random, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
-        if (!m->step) {
-
+        if (!m->step)
             continue;
-        }
         r->updated++;
         sdfa_move_bias(s, r, r->bias + i, m->step, sdfa_random(&m->random), extra);
         *w = r->weights + i * r->in_n;
