@@ -124,6 +124,9 @@ def test_thresholds_out_of_range(refused: Any, command: tuple[str, ...], thresho
         (EXPORT, ["--loss", "mse"], "ends in SOFTMAX"),
         (EXPORT, ["--name", "1a"], "does not make a C name"),
         (EXPORT, ["--name", ""], "does not make a C name"),
+        (EXPORT, ["--name", "sdfa_link"], "sdfa_link.h is a header of the runtime, or one that it includes"),
+        (EXPORT, ["--name", "stdint"], "stdint.h is a header of the runtime, or one that it includes"),
+        (EXPORT, ["--budget", ""], "--budget '': say ram=20K,flash=64K"),
         (EXPORT, ["--name", "my-model"], "--name 'my-model' is no C name: give my_model"),
         (EXPORT, ["--name", "a" * 41], "at most 40 letters, digits, underscores"),
         *(

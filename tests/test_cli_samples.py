@@ -56,6 +56,8 @@ BAD_INPUTS: dict[str, tuple[Any, str]] = {
     "scalar": (np.float32(3), "has the shape ()"),
     "objects": (X.astype(object), "no .npy array of numbers"),
     "cut": (b"", "no .npy array of numbers, or damaged"),
+    "cut zip": (b"PK\x03\x04cut", "no .npy array of numbers, or damaged"),
+    "head": (b"\x93NUMPY\x01\x00v\x00" + b"\xff" * 118, "no .npy array of numbers, or damaged"),
     "pickled": (pickle.dumps([1]), "no .npy array of numbers"),
     "endless": (
         b"\x93NUMPY\x01\x00v\x00"

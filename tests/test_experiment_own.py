@@ -48,6 +48,8 @@ def test_an_npz_file_is_the_same(tmp_path: Path) -> None:
         (HEAD + "".join(ROWS) + "1,2,x\n", "row 32 has 3 columns"),
         (HEAD + "1,two,x,ann\n" + "".join(ROWS), "column 'f2' of row 2 holds 'two'"),
         (HEAD + "1,nan,x,ann\n", "column 'f2' of row 2 holds 'nan', which is no finite number (1 such row of 1)"),
+        (HEAD + "1,2,,ann\n", "row 2 has no label or no person: drop that row"),
+        (HEAD + "1,2,x,ann\n1,2,x,NaN\n", "row 3 has no label or no person"),
         (HEAD + "1,1e99,x,ann\n", "column 'f2' of row 2 holds '1e99', which is no finite number"),
         (HEAD + "1,2,x,ann\n ,,x,ann\n,3,x,bob\n", "column 'f1' of row 3 is empty (2 such rows of 3)"),
         (HEAD + "".join(ROWS[:20]), "2 labels and 2 people"),

@@ -70,7 +70,7 @@ def test_the_seed_matters_to_random_feedback() -> None:
         ({"loss": "mse"}, "ends in SOFTMAX"),
         ({"loss": "x"}, "unknown loss 'x'"),
         ({"connections": 6}, "between 1 and the number of outputs, 5"),
-        ({"labels": ("a",)}, "1 labels for a model with 5 outputs"),
+        ({"labels": ("a",)}, "1 label for a model with 5 outputs"),
         ({"seed": -1}, "seed -1: between 0"),
         ({"seed": 2**32}, "between 0 and 2\\^32 - 1"),
         ({"rate": 0.0}, "learning rate 0 does not fit"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sdfa.data import Samples
 from sdfa.device import check as check_module
 from sdfa.device.adapt import learned_image
 from sdfa.device.check import check, teach
@@ -18,12 +20,14 @@ from sdfa.device.device import Classify, Device, Learn, LearnTarget, Run, Sessio
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import read_image
+from sdfa.image.records import HEADER, SECTION
 from sdfa.image.writer import rate_q24
 from sdfa.targets import Host, Target, find_target
 from sdfa.targets.machines import MACHINES
 from sdfa.tflite.graph import Int8Array
 from sdfa.tflite.load import load_tflite
 from sdfa.twin.learn import Twin
+from tests.imagekit import resealed
 from tests.tflite_writer import cnn, dense_net
 
 STEPS = 1000
@@ -353,6 +357,26 @@ def test_a_learned_image_goes_on(name: str, feedback: str, master: int) -> None:
     assert resumed.tail == whole.tail != read_image(learned).learned_tail
     assert resumed.state.random == whole.state.random
     assert np.array_equal(resumed.outputs[0], whole.outputs[0])
+
+
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("shift", [1, 8, 30])
+def test_logits_as_far_apart_as_can_be(shift: int, label: int) -> None:
+    """Their difference has 32 bits, and what is counted as loss has more."""
+    case = Case("live", sizes=(8, 6, 2), layers=2, zero_point=-128)
+    data = bytearray(export_case(case))
+    image = read_image(bytes(data))
+    assert image.learning is not None
+    table = np.frombuffer(bytes(data), SECTION, int(image.header["section_n"]), HEADER.itemsize)
+    at = {bytes(entry["tag"]).decode(): int(entry["off"]) for entry in table}
+    mult, shifts = (at["DATA"] + int(image.learning[name]) for name in ("zmult", "zshift"))
+    bias = at["TAIL"] + int(next(op for kind, op in reversed(image.ops) if kind == "dense")["bias"])
+    data[mult : mult + 8] = struct.pack("<2i", 2**31 - 1, 2**31 - 1)
+    data[shifts : shifts + 2] = struct.pack("2b", shift, shift)
+    data[bias : bias + 8] = struct.pack("<2i", 2**30, -(2**30))
+    samples = Samples(np.full((4, 8), -128, np.int8), np.full(4, label))
+    found = check(SANITIZED, resealed(bytes(data)), samples, 4, 1)
+    assert found["mismatching_bytes"] == 0, found["learning"]["different_counters"]
 
 
 def test_the_comparison_sees_small_changes() -> None:

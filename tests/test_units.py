@@ -12,7 +12,7 @@ import pytest
 
 import sdfa
 from sdfa.data import load_digits
-from sdfa.device.units import FEW_STEPS, range_notes, unit_notes
+from sdfa.units import FEW_STEPS, range_notes, unit_notes
 from tests.clikit import IMAGE, Cli, X, Y, done
 
 SCALE, ZERO = 1 / 255, -128  # 0 ... 1

@@ -54,14 +54,14 @@ static int find_sections(struct sections *t, const struct sdfa_header *h) {
     if (!sdfa_items_in(sizeof *h, h->section_n, sizeof *e, h->image_len))
         return SDFA_ERR_SECTION;
     for (uint32_t n = h->section_n; n; n--, e++) {
-        uint32_t slot = SLOT(e->tag);
+        uint32_t slot = SLOT(e->tag), bit = 1u << slot;
         if ((e->off & 15u) || !sdfa_in_range(e->off, e->len, h->image_len))
             return SDFA_ERR_SECTION;
         if (e->tag != tags[slot])
             continue;
-        if (found >> slot & 1u)
+        if (found & bit)
             return SDFA_ERR_SECTION;
-        found |= 1u << slot;
+        found |= bit;
         t->at[slot] = e;
     }
     t->found = found;

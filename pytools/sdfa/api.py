@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sdfa.anymodel import choices, export_any, is_keras_model, quantize_any
 from sdfa.arguments import array_of, checked, path_of, python_words, real, whole
 from sdfa.data import Float32Array, Samples, check_inputs
 from sdfa.device.adapt import Outcome, Settings, adapt, rmse
@@ -24,9 +25,7 @@ from sdfa.device.care import Care
 from sdfa.device.check import check
 from sdfa.device.device import Device as Machine
 from sdfa.device.samples import input_shape, loss_of, output_shape, quantize_input, samples_from
-from sdfa.device.units import image_notes
 from sdfa.errors import SdfaError
-from sdfa.exporter.anymodel import choices, export_any, is_keras_model, quantize_any
 from sdfa.exporter.export import Export, Options
 from sdfa.exporter.merge import merge
 from sdfa.exporter.settings import Budget
@@ -37,6 +36,7 @@ from sdfa.limits import EPOCHS_MAX, SEED_MAX, STEPS_MAX
 from sdfa.targets import Target, find_counting, find_target
 from sdfa.tflite.graph import Graph, Int8Array
 from sdfa.tflite.load import read_model
+from sdfa.units import image_notes
 
 if TYPE_CHECKING:
     from sdfa.keras import FloatModel, Quantized

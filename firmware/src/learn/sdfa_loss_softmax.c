@@ -69,7 +69,7 @@ static int error(struct sdfa *s, sdfa_i16 *e, const void *answer) {
     const sdfa_i32 *best = to_logits(s, z, n);
     uint32_t sum = exponentials((sdfa_u16 *)e, z, *best, n);
     uint32_t log = 15u + sdfa_log2_floor(sum >> 15), m = log > 16u ? log - 16u : 0;
-    uint32_t bits = (uint32_t)*best - (uint32_t)z[label] + log2_q12(sum, log);
+    uint64_t bits = (uint64_t)((uint32_t)*best - (uint32_t)z[label]) + log2_q12(sum, log);
     s->stats.correct += best == z + label;
     s->stats.loss += bits > 65536u ? bits - 65536u : 0u;
     e[label] = 0;

@@ -128,8 +128,8 @@ def run(
     from sdfa.cli.machines import load_array
     from sdfa.data import check_inputs
     from sdfa.device.samples import input_shape, output_shape, quantize_input
-    from sdfa.device.units import image_notes
     from sdfa.link.work import run_all
+    from sdfa.units import image_notes
 
     check_outputs([out], [image, inputs], json_to)
     array = load_array(inputs)
@@ -184,9 +184,9 @@ def learn(
     from sdfa.device.device import Stats
     from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
-    from sdfa.device.units import image_notes
     from sdfa.image.writer import rate_q24, tau_q15
     from sdfa.link.work import settings_for, teach
+    from sdfa.units import image_notes
 
     check_outputs([], [image, data], json_to)
     with session(where) as remote:
@@ -256,9 +256,9 @@ def evaluate(
     [cyan]... evaluate --port P[/cyan]
     """
     from sdfa.device.samples import samples_of
-    from sdfa.device.units import image_notes
     from sdfa.link.gate import judge
     from sdfa.link.work import score
+    from sdfa.units import image_notes
 
     check_outputs([], [image, data], json_to)
     with session(where) as remote:

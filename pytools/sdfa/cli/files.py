@@ -78,9 +78,9 @@ def export(
     ] = None,
     headroom: HeadroomOpt = None,
     budget: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="ram=20K,flash=64K", help="Fail when arena, weights and state, or the image, need more."),
-    ] = "",
+    ] = None,
     clock: Annotated[
         float, typer.Option(metavar="MHZ", help="Clock of the core, for the estimate of speed.", min=0.001, max=10000)
     ] = 64.0,
@@ -95,14 +95,14 @@ def export(
 
     A Keras model: [cyan]pytools export model.keras --calib samples.npz -o build/mine --budget ram=20K[/cyan]
     """
-    from sdfa.exporter.anymodel import export_any
+    from sdfa.anymodel import export_any
     from sdfa.exporter.estimate import estimate_report
     from sdfa.targets import find_counting
 
     machine = find_counting(measure) if measure else None
     check_outputs([], [model, calib], json_to)
     with progress.status(f"exporting {model.name}"):
-        result = export_any(model, learns.options(), name=name, calib=calib, headroom=headroom, budget=budget or None)
+        result = export_any(model, learns.options(), name=name, calib=calib, headroom=headroom, budget=budget)
         result.report["estimate"] = estimate_report(result.image, clock)
         if machine is not None:
             from sdfa.device.bench import bench
@@ -140,7 +140,7 @@ def quantize(
 
     Example: [cyan]pytools quantize model.keras --calib samples.npz -o model.tflite[/cyan]
     """
-    from sdfa.exporter.anymodel import quantize_any
+    from sdfa.anymodel import quantize_any
     from sdfa.show.export_tables import quantization_tables
 
     check_outputs([out], [model, calib], json_to)

@@ -35,15 +35,17 @@ from sdfa.files import STDOUT, check_outputs, read_bytes, write_whole
 
 if TYPE_CHECKING:
     from sdfa.device.adapt import Settings
+    from sdfa.image.reader import Image
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
     """The array of a .npy file, or x of a .npz file."""
     if zipfile.is_zipfile(path):
         return read_arrays(path, ("x",))[0]
+    raw = read_bytes(path, "inputs saved with numpy.save")
     try:
-        array = np.load(io.BytesIO(read_bytes(path, "inputs saved with numpy.save")), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, SyntaxError):
+        array = np.load(io.BytesIO(raw), allow_pickle=False)
+    except Exception:  # damage shows as one of a dozen kinds, from zipfile, tokenize, ast and numpy
         raise SdfaError(f"{path} is no .npy array of numbers, or damaged: save it with numpy.save") from None
     return np.asarray(array)
 
@@ -65,8 +67,8 @@ def run(
     from sdfa.data import check_inputs
     from sdfa.device.device import Device
     from sdfa.device.samples import input_shape, output_shape, quantize_input
-    from sdfa.device.units import image_notes
     from sdfa.targets import find_target
+    from sdfa.units import image_notes
 
     machine = find_target(target)
     check_outputs([out], [image, inputs], json_to)
@@ -175,26 +177,24 @@ def learn(
     from sdfa.device.differences import learned_where
     from sdfa.device.samples import samples_of
     from sdfa.device.trouble import notes, reasons
-    from sdfa.device.units import image_notes
     from sdfa.show.page.learning import learn_page
     from sdfa.targets import find_target
+    from sdfa.units import image_notes
 
     machine = find_target(target)
     pages = [html_to] if html_to else []
     check_outputs([out, *pages], [data, eval_data, old_data, replay_data], json_to)
     check_outputs(pages, [image], json_to)  # a learned image may go on learning in place
     raw, parsed = load_image(image)
-    if parsed.learned is None and out.resolve() == image.resolve():
-        raise SdfaError(f"{out} is fresh from the exporter and would be overwritten: give another file to -o")
+    _keep_fresh(parsed, image, out)
     read = {
         path: samples_of(parsed, path, learns.add_class) for path in (data, eval_data, old_data, replay_data) if path
     }
     samples, judge, old, memories = read[data], *(read[p] if p else None for p in (eval_data, old_data, replay_data))
-    settings = learns.settings()
     with progress.status(f"learning {len(samples.x)} samples, {learns.epochs} epochs, on {target}"):
-        outcome = adapt(machine, raw, samples, judge, settings, memories=memories, old=old)
+        outcome = adapt(machine, raw, samples, judge, learns.settings(), memories=memories, old=old)
     write_whole(out, outcome.image)
-    result = {"target": target} | report(outcome, parsed, settings, str(eval_data or data))
+    result = {"target": target} | report(outcome, parsed, learns.settings(), str(eval_data or data))
     result["warnings"] = [note for path, s in read.items() for note in image_notes(path, parsed, s.x)]
     result["warnings"] += notes(
         reasons(parsed, outcome.stats, outcome.scores), result["settings"]["learning_rate"],
@@ -205,6 +205,11 @@ def learn(
         files = {"learned": data, "scored on": eval_data, "old samples": old_data, "ring began with": replay_data}
         write_whole(html_to, learn_page(result, parsed, raw, image, files))
     emit(result, json_to, lambda: _show_learning(result, out))
+
+
+def _keep_fresh(parsed: Image, image: Path, out: Path) -> None:
+    if parsed.learned is None and out.resolve() == image.resolve():
+        raise SdfaError(f"{out} is fresh from the exporter and would be overwritten: give another file to -o")
 
 
 def _show_learning(result: dict[str, Any], out: Path) -> None:
@@ -250,9 +255,9 @@ def check(
     """
     from sdfa.device.check import check as compare
     from sdfa.device.samples import samples_of
-    from sdfa.device.units import image_notes
     from sdfa.show.page.learning import check_page
     from sdfa.targets import find_target
+    from sdfa.units import image_notes
 
     machine = find_target(target)
     check_outputs([html_to] if html_to else [], [image, data], json_to)

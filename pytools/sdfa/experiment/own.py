@@ -51,6 +51,9 @@ def _read_csv(path: Path) -> _Parts:
             raise SdfaError(f"{path}: row {number} has {len(row)} columns, the heading {width}: mend that row")
     x = _features(path, rows[0][:-2], [row[:-2] for row in rows[1:]])
     said = np.array([[cell.strip() for cell in row[-2:]] for row in rows[1:]])
+    for number, row in enumerate(said, 2):
+        if not all(row) or "nan" in [cell.lower() for cell in row]:
+            raise SdfaError(f"{path}: row {number} has no label or no person: drop that row, or fill it in")
     return x, said[:, 0], said[:, 1]
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdfa.device.units import range_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import DEFAULT_CONNECTIONS, Export, Options, export_graph, write_files
 from sdfa.image.csource import c_name
 from sdfa.tflite.dense_model import DenseNet, Scaling, he_net, quantize_dense, real_inputs, with_aligned_start
 from sdfa.tflite.load import load_tflite
+from sdfa.units import range_notes
 
 DEFAULT_HEADROOM = 4.0
 DEFAULT_FEEDBACK = "aligned"

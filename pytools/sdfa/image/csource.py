@@ -22,6 +22,7 @@ class CSource:
     source: str
 
 
+_HEADERS = {"stddef", "stdint", "string"}
 _NAME_MAX = 40  # with what is appended, compilers must tell 63 characters apart
 
 
@@ -31,6 +32,8 @@ def c_name(name: str) -> str:
     if not ident or ident[0].isdigit() or len(ident) > _NAME_MAX:
         hint = f"at most {_NAME_MAX} letters, digits, underscores"
         raise SdfaError(f"{name[: _NAME_MAX + 1]!r} does not make a C name; give one with --name ({hint})")
+    if re.fullmatch(r"sdfa(_.*)?", ident, re.IGNORECASE) or ident.lower() in _HEADERS:
+        raise SdfaError(f"{ident}.h is a header of the runtime, or one that it includes: give another name with --name")
     return ident
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Float32Array, check_inputs
-from sdfa.device.units import range_notes
 from sdfa.errors import SdfaError
+from sdfa.units import range_notes
 
 LEAST, ENOUGH, MOST = 10, 100, 500
 """Fewer samples are refused; fewer get a note; of more, so many are taken, evenly spread."""

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from sdfa.arguments import array_of, checked, path_of, real, whole
 from sdfa.data import check_inputs, load_inputs, read_arrays
 from sdfa.device.samples import quantize_values
-from sdfa.device.units import range_notes, unit_notes
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
 from sdfa.exporter.settings import Budget, ModelSettings, beside, beside_note, budget_of
 from sdfa.image.reader import Image
 from sdfa.tflite.graph import Graph, Int8Array
 from sdfa.tflite.load import load_tflite, read_model
+from sdfa.units import range_notes, unit_notes
 
 if TYPE_CHECKING:
     from sdfa.keras import Quantized
