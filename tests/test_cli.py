@@ -118,6 +118,7 @@ def test_thresholds_out_of_range(refused: Any, command: tuple[str, ...], thresho
         (EXPORT, ["--jacobian", "mean", "--feedback", "bp"], "--jacobian has no use with --feedback bp"),
         (EXPORT, ["--calib", "ok.npz", "--jacobian", "product"], "--calib has no use with --jacobian product"),
         (("inspect", IMAGE), ["--calib", "ok.npz"], "--calib has no use without --feedback"),
+        (("inspect", "model.tflite"), [IMAGE], "model.tflite is a model, and images are compared: export both"),
         (("inspect", "model.tflite"), ["--feedback"], "has no feedback yet: export it"),
         (EXPORT, ["--feedback", "last", "--train-last", "2"], "trains the output layer alone"),
         (EXPORT, ["--loss", "hinge"], "unknown loss 'hinge'; known: softmax_ce, mse"),

@@ -45,6 +45,7 @@ def test_an_npz_file_is_the_same(tmp_path: Path) -> None:
         ("", "needs a heading"),
         (HEAD, "needs a heading"),
         ("label,person\nx,ann\n", "at least 3 columns"),
+        ("f1;f2;label;person\n1;2;x;ann\n", "(at least 3 columns); columns are parted by commas"),
         (HEAD + "".join(ROWS) + "1,2,x\n", "row 32 has 3 columns"),
         (HEAD + "1,two,x,ann\n" + "".join(ROWS), "column 'f2' of row 2 holds 'two'"),
         (HEAD + "1,nan,x,ann\n", "column 'f2' of row 2 holds 'nan', which is no finite number (1 such row of 1)"),

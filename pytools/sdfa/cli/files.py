@@ -189,6 +189,9 @@ def inspect(
     if other is not None:
         if feedback or picture_to is not None or calib is not None:
             raise SdfaError("--feedback, --calib and --picture are about one image: give only one")
+        for given in (path, other):
+            if given.suffix.lower() in (".tflite", ".keras", ".h5"):
+                raise SdfaError(f"{given} is a model, and images are compared: export both, and give the .sdfa files")
         _inspect_both(path, other, json_to)
         return
     what = describe(path)

@@ -41,7 +41,8 @@ def _read_csv(path: Path) -> _Parts:
     except (UnicodeDecodeError, csv.Error) as error:
         raise SdfaError(f"{path} is no CSV text in UTF-8 ({error}): save it again") from None
     if len(rows) < 2 or len(rows[0]) < 3:
-        raise SdfaError(f"{path}: needs a heading and rows of features, label, person (at least 3 columns)")
+        hint = "; columns are parted by commas" if rows and {";", "\t"} & set("".join(rows[0])) else ""
+        raise SdfaError(f"{path}: needs a heading and rows of features, label, person (at least 3 columns){hint}")
     ends = [cell.strip().lower() for cell in rows[0][-2:]]
     if ends != ["label", "person"]:
         raise SdfaError(f"{path}: the last two columns are {', '.join(ends)}, needed are label and person")
