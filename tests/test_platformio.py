@@ -103,6 +103,11 @@ def port() -> str:
         return f"socket://127.0.0.1:{free.getsockname()[1]}"
 
 
+def _board(built: Pio, name: str) -> contextlib.AbstractContextManager[None]:
+    """An upload stops the emulator that this environment has running, also one of another process of these tests."""
+    return one_at_a_time(built.work.parent / f"board-{name}")
+
+
 @contextlib.contextmanager
 def powered(built: Pio, name: str, port: str) -> Iterator[None]:
     printed = built.done("run", "-e", name, "-t", "upload", "--upload-port", port, network=True)
@@ -115,7 +120,7 @@ def powered(built: Pio, name: str, port: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", EMULATED)
 def test_upload_starts_the_emulator_and_the_device_is_checked(built: Pio, name: str, port: str) -> None:
-    with powered(built, name, port):
+    with _board(built, name), powered(built, name, port):
         _is_sound(built, name, port)
 
 
@@ -137,7 +142,7 @@ def test_a_part_that_is_missing_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_told(built: Pio) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with _board(built, "qemu_m3"), socket.create_server(("127.0.0.1", 0)) as other:
         url = f"socket://127.0.0.1:{other.getsockname()[1]}"
         ran = built.run("run", "-e", "qemu_m3", "-t", "upload", "--upload-port", url, network=True)
     assert ran.returncode == 1
