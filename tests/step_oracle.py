@@ -186,6 +186,8 @@ class Step:
             if t > 30:
                 value, t = (value + (self.next() >> (62 - t))) >> (t - 30), 30
             g = ((self.next() >> (32 - t)) - value) >> t
+            if self.fractions[n] is None:
+                g = clamp(g, -4095, 4095)
             if g:
                 self.stats["weights_updated"] += layer.in_n
                 self.row(n, i, g, [v - layer.z_in for v in q])
@@ -195,22 +197,34 @@ class Step:
         r_b, sb = self.next(), 16 - layer.bias_exp
         unit = g if fractions is not None else 16 * g
         db = (unit * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
-        for j in range(layer.in_n):
-            if j % 4 == 0:
-                y = self.next()
-                r = (y & 0xFFF, (y >> 4) & 0xFFF, (y >> 16) & 0xFFF, y >> 20)
-            if fractions is not None:
+        if fractions is None:
+            for start in range(0, layer.in_n, 64):
+                to_go = abs(g)
+                while to_go:
+                    part = min(to_go, 240)
+                    self.some(w, a, range(start, min(start + 64, layer.in_n)), part if g > 0 else -part)
+                    to_go -= part
+        else:
+            for j in range(layer.in_n):
+                if j % 4 == 0:
+                    y = self.next()
                 self.master(w, fractions[i], j, (g * a[j] + ((y >> 8 * (j % 4)) & 0xFF)) >> 8)
-                continue
-            dw = (1 if g > 0 else -1) * ((abs(g) * a[j] + r[j % 4]) >> 12)
+        wanted = self.biases[n][i] + db
+        self.biases[n][i] = clamp(wanted, -(1 << 30), 1 << 30)
+        self.stats["saturated_weights"] += self.biases[n][i] != wanted
+
+    def some(self, w: list[int], a: list[int], which: range, part: int) -> None:
+        """Up to 64 weights by a part of the step."""
+        y = self.next()
+        left = [y & 0xFFF, (y >> 4) & 0xFFF, (y >> 16) & 0xFFF, y >> 20]
+        for j in which:
+            total = abs(part) * a[j] + left[j % 4]
+            dw, left[j % 4] = (1 if part > 0 else -1) * (total >> 12), total & 0xFFF
             if dw:
                 new = clamp(w[j] + dw, -127, 127)
                 self.stats["saturated_weights"] += new != w[j] + dw
                 self.stats["moved"] += abs(new - w[j])
                 w[j] = new
-        wanted = self.biases[n][i] + db
-        self.biases[n][i] = clamp(wanted, -(1 << 30), 1 << 30)
-        self.stats["saturated_weights"] += self.biases[n][i] != wanted
 
     def master(self, w: list[int], fractions: list[int], j: int, change: int) -> None:
         """Master weight j moves."""

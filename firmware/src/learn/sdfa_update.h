@@ -4,7 +4,8 @@
 
 #include "sdfa_internal.h"
 
-#define SDFA_INT8_MAX 127 /* of a weight that has moved */
+#define SDFA_INT8_MAX 127  /* of a weight that has moved */
+#define SDFA_STEP_MAX 4095 /* of a row of int8 weights */
 
 /* A row's move. */
 struct sdfa_move {
@@ -106,6 +107,8 @@ static inline int sdfa_next_row(struct sdfa *s, struct sdfa_rows *r, struct sdfa
         if (ratio->mant == 0 || shift > SDFA_SHIFT_MAX) /* frozen, or a step that is always 0 */
             continue;
         m->step = sdfa_rounded_step(&m->random, delta * (int32_t)((r->rate * ratio->mant) >> 17), shift + extra);
+        if (extra)
+            m->step = sdfa_clamp(m->step, -SDFA_STEP_MAX, SDFA_STEP_MAX);
         if (!m->step)
             continue;
         r->updated++;

@@ -9,8 +9,9 @@
 #define SDFA_PASSED     (~0u) /* a weight passed its clamp */
 
 /* Moves the weights from w on. Weights, x: aligned to 4; x: activations less 128, up to `end`; their number: a multiple of
- * 4, not 0. Returns the sum of the sizes of changes. Or SDFA_PASSED: then sdfa_move_words with the opposite step, from
- * the same state of the generator, puts the weights back. */
-uint32_t sdfa_move_words(int8_t *w, const int8_t *x, const int8_t *end, struct sdfa_move *m);
+ * 4, not 0. step: not 0. random: what is left before the first four, 12 bits each: its bits 0 .. 11, 4 .. 15, 16 .. 27,
+ * 20 .. 31. Returns the sum of the sizes of changes. Or SDFA_PASSED: then the same call with the opposite step puts the
+ * weights back. */
+uint32_t sdfa_move_words(int8_t *w, const int8_t *x, const int8_t *end, int32_t step, uint32_t random);
 
 #endif

@@ -18,6 +18,8 @@ Rounding = Literal["stochastic", "nearest", "truncate"]
 SHIFT_MIN, SHIFT_MAX = 7, 30
 EXTRA_BITS = 4
 """That the step of a row of int8 weights is shorter than Q16."""
+STEP_MAX, PART_MAX, GROUP = 4095, 240, 64
+"""Of rows of int8 weights: the largest step, the largest part of it, how many weights one random word serves."""
 WEIGHT_MAX, BIAS_MAX = 127, 1 << 30
 
 
@@ -62,16 +64,17 @@ class Moves:
 
 
 class Draws:
-    """How the generator advances over one layer's rows: a row that moves takes 1 + ceil(K / 4) words after G's."""
+    """How the generator advances over one layer's rows: a row that moves takes some words more after G's."""
 
     def __init__(self, in_n: int, rounding: Rounding, master: bool) -> None:
         self.rounding = rounding
         self.extra = 0 if master else EXTRA_BITS
-        self._multiplier, self._increment = lcg_jumps(1 + -(-in_n // 4))
+        self.groups = -(-in_n // (4 if master else GROUP))
+        most = self.groups * (1 if master else -(-STEP_MAX // PART_MAX))
+        self._multiplier, self._increment = lcg_jumps(1 + most)
 
     def plan(self, rate: Rate, d: Int64Array, state: int) -> tuple[Moves, int]:
         """Moves for the deltas d int64[N], and the generator's state behind them."""
-        m, c = int(self._multiplier[-1]), int(self._increment[-1])
         found: list[tuple[int, int, int]] = []
         deltas = d.tolist()
         for i in np.flatnonzero(d).tolist():
@@ -82,12 +85,16 @@ class Draws:
             if s > SHIFT_MAX:
                 value = self._rounded(value, s - SHIFT_MAX, state ^ (state >> 16))
                 state, s = (state * LCG_MULTIPLIER + LCG_INCREMENT) & MASK32, SHIFT_MAX
-            step = self._rounded(-value, s, state ^ (state >> 16))
+            step = self._limited(self._rounded(-value, s, state ^ (state >> 16)))
             if step:
                 found.append((i, step, state))
-                state = (state * m + c) & MASK32
+                last = self.groups * (1 if self.extra == 0 else -(-abs(step) // PART_MAX))
+                state = (state * int(self._multiplier[last]) + int(self._increment[last])) & MASK32
         rows, g, states = np.array(found, np.int64).reshape(-1, 3).T
         return Moves(rows, g, states.astype(np.uint64)), state
+
+    def _limited(self, step: int) -> int:
+        return step if self.extra == 0 else max(-STEP_MAX, min(step, STEP_MAX))
 
     def _rounded(self, value: int, s: int, y: int) -> int:
         """value / 2^s, rounded."""
@@ -147,14 +154,40 @@ def apply(
 def _whole(
     draws: Draws, old: Int64Array, g: Int64Array, a: Int64Array, words: npt.NDArray[np.uint64]
 ) -> tuple[Int64Array, int]:
-    """New int8 weights, and how many the clamp stopped. g: int64[R]; a: int64[K]; words: [R, groups]."""
-    r = lanes(words).reshape(len(old), -1)[:, : old.shape[1]]
-    sign, size = np.sign(g)[:, None], np.abs(g)[:, None] * a
-    delta = sign * ((size + draws.offsets(size, 16 - EXTRA_BITS, r)) >> (16 - EXTRA_BITS))
+    """New int8 weights, and how many the clamp stopped. g: int64[R]; a: int64[K]; words: [R, groups * parts]."""
+    size, sign = np.abs(g)[:, None], np.sign(g)[:, None]
+    if draws.rounding != "stochastic":
+        bits = 16 - EXTRA_BITS
+        return _moved(old, sign * ((size * a + draws.offsets(size * a, bits, i64(0))) >> bits))
+    new, stopped, parts = old, 0, -(-size // PART_MAX)
+    for part in range(int(parts.max())):
+        at = np.minimum(np.arange(draws.groups) * parts + part, words.shape[1] - 1)
+        taken = np.clip(size - PART_MAX * part, 0, PART_MAX)
+        delta = _carried(taken, a, lanes(np.take_along_axis(words, at, axis=1)))
+        new, some = _moved(new, sign * delta)
+        stopped += some
+    return new, stopped
+
+
+def _moved(old: Int64Array, delta: Int64Array) -> tuple[Int64Array, int]:
     wanted = old + delta
     # a weight of -128 from the factory stays until it moves
     new = np.where(delta, np.clip(wanted, -WEIGHT_MAX, WEIGHT_MAX), old)
     return new, np.count_nonzero(new != wanted)
+
+
+def _carried(size: Int64Array, a: Int64Array, starts: Int64Array) -> Int64Array:
+    """Sizes of the changes int64[R, K]: of every fourth weight, what is left of one goes to the next.
+
+    size: of steps, int64[R, 1]; a: int64[K]; starts: what is left before the first, int64[R, groups, 4].
+    """
+    rows, groups, _ = starts.shape
+    padded = np.zeros((groups * GROUP,), np.int64)
+    padded[: len(a)] = a
+    sums = (padded * size).reshape(rows, groups, GROUP // 4, 4).cumsum(axis=2) + starts[:, :, None, :]
+    whole = sums >> (16 - EXTRA_BITS)
+    whole[:, :, 1:] -= whole[:, :, :-1].copy()
+    return i64(whole.reshape(rows, -1)[:, : len(a)])
 
 
 def _master(
