@@ -198,12 +198,14 @@ class Step:
         unit = g if fractions is not None else 16 * g
         db = (unit * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
         if fractions is None:
+            y = r_b
             for start in range(0, layer.in_n, 64):
                 to_go = abs(g)
                 while to_go:
+                    y = self.next() if y is None else y
                     part = min(to_go, 240)
-                    self.some(w, a, range(start, min(start + 64, layer.in_n)), part if g > 0 else -part)
-                    to_go -= part
+                    self.some(w, a, range(start, min(start + 64, layer.in_n)), part if g > 0 else -part, y)
+                    to_go, y = to_go - part, None
         else:
             for j in range(layer.in_n):
                 if j % 4 == 0:
@@ -213,9 +215,8 @@ class Step:
         self.biases[n][i] = clamp(wanted, -(1 << 30), 1 << 30)
         self.stats["saturated_weights"] += self.biases[n][i] != wanted
 
-    def some(self, w: list[int], a: list[int], which: range, part: int) -> None:
+    def some(self, w: list[int], a: list[int], which: range, part: int, y: int) -> None:
         """Up to 64 weights by a part of the step."""
-        y = self.next()
         left = [y & 0xFFF, (y >> 4) & 0xFFF, (y >> 16) & 0xFFF, y >> 20]
         for j in which:
             total = abs(part) * a[j] + left[j % 4]

@@ -73,7 +73,7 @@ def test_public_networks(shared: Path, name: str) -> None:
 @pytest.mark.parametrize("board", scratch.BOARDS_WITH_TARGETS)
 def test_an_update_that_moves_every_row(board: str) -> None:
     of = {name.split(": ")[1]: value for name, value in FIGURES[board].items() if name.startswith(scratch.NAME)}
-    image = scratch.untrained(1, scratch.digits(1).x).image
+    image = scratch.untrained(scratch.LIVE, 1, scratch.digits(1).x).image
     core = next(core for core, measured in CORES.items() if measured == board)
     most = estimates(image)[core].learn_most
     assert abs(most / (of["step, every row forced"] - of["run"]) - 1) < MOST_OFF

@@ -43,8 +43,9 @@ SDFA_APART static uint32_t exponentials(sdfa_u16 *e, const sdfa_i32 *z, int32_t 
             v = (uint32_t)pow2((int32_t)(t & 4095u)) >> (t >> 12);
         }
         v -= v >> 16; /* 65536 is too long */
-        *e++ = (uint16_t)v;
         sum += v;
+        SDFA_LOOP(v); /* or it is cut to 16 bits once more */
+        *e++ = (uint16_t)v;
     } while (e != end);
     return sum;
 }
@@ -57,8 +58,9 @@ static uint32_t to_errors(sdfa_u16 *e, uint32_t n, uint32_t reciprocal, uint32_t
         uint32_t p = (*e * reciprocal) >> shift; /* at most *e */
         if (p < tau)
             p = 0;
-        *e = (uint16_t)p;
         sum += p;
+        SDFA_LOOP(p); /* or it is cut to 16 bits once more */
+        *e = (uint16_t)p;
     } while (++e != end);
     return sum;
 }

@@ -32,30 +32,44 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
     t->moved += (uint32_t)(v < old ? old - v : v - old);
 }
 
-/* All weights of a row. Each of the four bytes of a random word serves one of them. */
-static inline void move_row(struct sdfa *s, const struct sdfa_rows *r, struct sdfa_move *m, int8_t *w, int8_t *f) {
+/* All weights of a row by a step in Q16; returns the generator's state. Each of the four bytes of a random word serves one
+ * of them. */
+static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, int8_t *w, int8_t *f, int32_t step, uint32_t state) {
     uint32_t random = 0;
     struct tally t = {0, 0};
     for (uint32_t j = 0; j < r->in_n; j++, random >>= 8) {
         int32_t change;
         if ((j & 3u) == 0)
-            random = sdfa_random(&m->random);
-        change = (m->step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
+            random = sdfa_random(&state);
+        change = (step * (r->input[j] - r->zero_point) + (int32_t)(random & 0xffu)) >> 8;
         if (change)
             move_weight(w + j, f + j, change, &t);
     }
     s->stats.moved += t.moved;
     s->stats.saturated_weights += t.stopped;
+    return state;
 }
 
 static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l);
-    struct sdfa_rows r = sdfa_rows_of(s, l, d, 0);
-    struct sdfa_move m = {s->random, 0};
-    int8_t *w;
-    while (sdfa_next_row(s, &r, &m, &w, 0))
-        move_row(s, &r, &m, w, w + (sdfa_fractions_at(op) - op->weights));
-    sdfa_rows_end(s, &r, &m);
+    const struct sdfa_rows r = sdfa_rows_of(s, l, 0);
+    int8_t *fractions = (int8_t *)s->tail_ram + sdfa_fractions_at(op);
+    uint32_t random = s->random, nonzero = 0, stayed = 0;
+    for (uint32_t i = 0; i < r.out_n; i++) {
+        int32_t step;
+        if (!d[i])
+            continue;
+        nonzero++;
+        step = sdfa_row_step(&r, &random, i, d[i], 0);
+        if (!step) {
+            stayed++;
+            continue;
+        }
+        sdfa_move_bias(s, &r, i, step, sdfa_random(&random));
+        random = move_row(s, &r, r.weights + i * r.in_n, fractions + i * r.in_n, step, random);
+    }
+    s->random = random;
+    sdfa_count_rows(s, &r, nonzero, stayed);
 }
 
 const struct sdfa_update sdfa_update_master = {check, layer};

@@ -1,73 +1,130 @@
-/* int8 weights that move four at a time, on Thumb-2 without the DSP extension (SPEC.md 3.4). */
+/* int8 weights that move four at a time, on Thumb-2, with and without the DSP extension (SPEC.md 3.4). */
 #include "sdfa_words.h"
 
-#if SDFA_THUMB2
+#if SDFA_WORDS_THUMB2
 
-/* r0: weights; r1: inputs; r2: sum of changes, byte by byte; r3: state of the generator; r4, r5: its multiplier and
- * increment; r6: size of the step; r7: its upper bits tell which bytes passed their clamp; r8: 0x0fff0fff;
- * r9: 0x00ff00ff. r10, r11: activations 0, 2 and 1, 3, then times the step, plus dither: the upper four bits of each half
- * are a change. `flip` turns weights into bytes that grow; r12: before, r11: after. */
-#define FOUR(flip, one)                                                                                                \
-    "ldr r10, [r1], #4\n\t"                                                                                            \
-    "mla r3, r3, r4, r5\n\t"                                                                                           \
-    "eor r10, r10, #0x80808080\n\t"                                                                                    \
-    "eor r12, r3, r3, lsr #16\n\t"                                                                                     \
-    "and r11, r9, r10, lsr #8\n\t"                                                                                     \
-    "and r10, r9, r10\n\t"                                                                                             \
-    "and lr, r8, r12\n\t"                                                                                              \
-    "and r12, r8, r12, lsr #4\n\t"                                                                                     \
-    "mla r10, r10, r6, lr\n\t"                                                                                         \
-    "mla r11, r11, r6, r12\n\t"                                                                                        \
-    "ldr r12, [r0]\n\t"                                                                                                \
-    "and r10, r10, #0xf000f000\n\t"                                                                                    \
-    "and r11, r11, #0xf000f000\n\t"                                                                                    \
-    "orr r11, r11, r10, lsr #8\n\t"                                                                                    \
-    "eor r12, r12, " flip "\n\t"                                                                                       \
-    "add r2, r2, r11, lsr #4\n\t"                                                                                      \
-    "add r11, r12, r11, lsr #4\n\t" one "orr r7, r7, r12\n\t"                                                          \
-    "eor r11, r11, " flip "\n\t"                                                                                       \
-    "str r11, [r0], #4\n\t"
-#define UP   FOUR("#0x80808080", "bic r12, r12, r11\n\t")
-#define DOWN FOUR("#0x7f7f7f7f", "add r10, r11, #0x01010101\n\tbic r12, r12, r10\n\t")
-#define ROW(four)                                                                                                      \
-    "lsls r10, r10, #30\n\t" /* carry: an odd word */                                                                  \
-    "bcs 3f\n"                                                                                                         \
-    "2:\n\t" four "3:\n\t" four "ldr lr, [sp]\n\t"                                                                     \
-    "cmp r1, lr\n\t"                                                                                                   \
-    "bne 2b\n\t"
+/* r0: weights; r1: inputs; r10: scratch; r3: size of the step; r4, r5: what is left of weights 0, 2 and 1, 3, in halves;
+ * r2: end of the inputs; r8: its upper bits tell which bytes passed their clamp; r9: sum of changes, byte by byte;
+ * x: four inputs, then weights after; w: weights before. */
 
+/* Step times activations is added to what is left: the upper four bits of each half are a change. x: the changes, in the
+ * upper halves of its bytes. */
+#define SPLIT(x)                                                                                                       \
+    "and r10, r5, #0xf000f000\n\t"                                                                                      \
+    "and " x ", r4, #0xf000f000\n\t"                                                                                   \
+    "bic r4, r4, #0xf000f000\n\t"                                                                                      \
+    "bic r5, r5, #0xf000f000\n\t"                                                                                      \
+    "orr " x ", r10, " x ", lsr #8\n\t"
+
+#if SDFA_THUMB2 /* r11: 0x00ff00ff */
+
+#define MASK "0x00ff00ff"
+#define CHANGES(x)                                                                                                     \
+    "eor " x ", " x ", #0x80808080\n\t"                                                                                \
+    "and r10, r11, " x "\n\t"                                                                                            \
+    "mla r4, r10, r3, r4\n\t"                                                                                           \
+    "and r10, r11, " x ", lsr #8\n\t"                                                                                    \
+    "mla r5, r10, r3, r5\n\t" SPLIT(x)
+/* `flip` turns weights into bytes that grow. */
+#define MOVE(x, w, flip)                                                                                               \
+    "eor " w ", " w ", " flip "\n\t"                                                                                   \
+    "add r9, r9, " x ", lsr #4\n\t"                                                                                    \
+    "add " x ", " w ", " x ", lsr #4\n\t"
+#define UP(x, w)                                                                                                       \
+    CHANGES(x) MOVE(x, w, "#0x80808080")                                                                               \
+    "bic " w ", " w ", " x "\n\t"                                                                                      \
+    "eor " x ", " x ", #0x80808080\n\t"                                                                                \
+    "orr r8, r8, " w "\n\t"
+#define DOWN(x, w)                                                                                                     \
+    CHANGES(x) MOVE(x, w, "#0x7f7f7f7f")                                                                               \
+    "add r10, " x ", #0x01010101\n\t"                                                                                   \
+    "bic " w ", " w ", r10\n\t"                                                                                         \
+    "eor " x ", " x ", #0x7f7f7f7f\n\t"                                                                                \
+    "orr r8, r8, " w "\n\t"
+#define SUM                                                                                                            \
+    "and r0, r11, r9, lsr #8\n\t"                                                                                       \
+    "and r9, r9, r11\n\t"                                                                                               \
+    "add r0, r0, r9\n\t"                                                                                               \
+    "add r0, r0, r0, lsr #16\n\t"                                                                                      \
+    "uxth r0, r0\n\t"
+
+#else /* r11: 0x00800080 */
+
+#define MASK "0x00800080"
+#define CHANGES(x)                                                                                                     \
+    "sxtab16 r10, r11, " x "\n\t"                                                                                        \
+    "mla r4, r10, r3, r4\n\t"                                                                                           \
+    "sxtab16 r10, r11, " x ", ror #8\n\t"                                                                                \
+    "mla r5, r10, r3, r5\n\t" SPLIT(x)                                                                                  \
+    "lsrs " x ", " x ", #4\n\t"                                                                                        \
+    "add r9, r9, " x "\n\t"
+#define UP(x, w)                                                                                                       \
+    CHANGES(x)                                                                                                         \
+    "sadd8 " x ", " w ", " x "\n\t"                                                                                    \
+    "bic " w ", " x ", " w "\n\t" /* a sign that appears */                                                            \
+    "orr r8, r8, " w "\n\t"
+#define DOWN(x, w)                                                                                                     \
+    CHANGES(x)                                                                                                         \
+    "ssub8 " x ", " w ", " x "\n\t"                                                                                    \
+    "sub r10, " x ", #0x01010101\n\t" /* a borrow may see one that is not there */                                      \
+    "bic " w ", " w ", r10\n\t"       /* a sign that is lost */                                                         \
+    "orr r8, r8, " w "\n\t"
+#define SUM                                                                                                            \
+    "mov r10, #0\n\t"                                                                                                  \
+    "usad8 r0, r9, r10\n\t"
+
+#endif
+
+/* A loop over two words each; before, the one that is odd. Carry: there is one. */
+#define ROW(move)                                                                                                      \
+    "bcc 2f\n\t"                                                                                                       \
+    "ldr r6, [r1], #4\n\t"                                                                                            \
+    "ldr r12, [r0]\n\t" move("r6", "r12") "str r6, [r0], #4\n\t"                                                     \
+                                           "b 3f\n"                                                                    \
+                                           "2:\n\t"                                                                    \
+                                           "ldrd r6, r7, [r1], #8\n\t"                                               \
+                                           "ldrd r12, lr, [r0]\n\t" move("r6", "r12") move("r7", "lr")               \
+                                           "strd r6, r7, [r0], #8\n"                                                 \
+                                           "3:\n\t"                                                                    \
+                                           "cmp r1, r2\n\t"                                                            \
+                                           "bne 2b\n\t"
+
+/* At [sp]: weights, inputs, step or 0 when weights are put back; at [sp, #48]: random. */
 /* clang-format off */
 __asm__(SDFA_FUNCTION("sdfa_move_words")
-        "push {r3-r11, lr}\n\t"
-        "push {r2}\n\t"
-        "sub r10, r2, r1\n\t"
-        "adr r12, 9f\n\t"
-        "ldm r12, {r4, r5, r8, r9}\n\t"
-        "ldrd r3, r6, [r3]\n\t"
-        "movs r7, #0\n\t"
-        "movs r2, #0\n\t"
-        "cmp r6, #0\n\t"
+        "push {r0, r1, r3-r11, lr}\n\t"
+        "mov r11, #" MASK "\n\t"
+        "mov r8, #0\n"
+        "0:\n\t"
+        "ldr r4, [sp, #48]\n\t"
+        "sub r9, r2, r1\n\t"
+        "lsrs r5, r4, #4\n\t"
+        "bic r4, r4, #0xf000f000\n\t"
+        "bic r5, r5, #0xf000f000\n\t"
+        "cmp r3, #0\n\t"
         "bmi 1f\n\t"
+        "lsls r9, r9, #30\n\t"
         ROW(UP)
         "b 4f\n"
         "1:\n\t"
-        "rsb r6, r6, #0\n\t"
+        "rsb r3, r3, #0\n\t"
+        "lsls r9, r9, #30\n\t"
         ROW(DOWN)
         "4:\n\t"
-        "and r0, r9, r2, lsr #8\n\t"
-        "and r2, r9, r2\n\t"
-        "add r0, r0, r2\n\t"
-        "add r0, r0, r0, lsr #16\n\t"
-        "uxth r0, r0\n\t"
-        "pop {r1, r2}\n\t"
-        "str r3, [r2]\n\t"
-        "tst r7, #0x80808080\n\t"
-        "it ne\n\t"
-        "mvnne r0, #0\n\t"
-        "pop {r4-r11, pc}\n\t"
-        ".align 2\n"
-        "9:\n\t"
-        ".word 747796405, 2891336453, 0x0fff0fff, 0x00ff00ff\n\t"
+        "tst r8, #0x80808080\n\t"
+        "bne 5f\n\t"
+        SUM
+        "pop {r1-r11, pc}\n"
+        "5:\n\t"
+        "ldm sp, {r0, r1, r6}\n\t"
+        "rsbs r3, r6, #0\n\t"
+        "beq 6f\n\t"
+        "movs r6, #0\n\t"
+        "str r6, [sp, #8]\n\t"
+        "b 0b\n"
+        "6:\n\t"
+        "mvn r0, #0\n\t"
+        "pop {r1-r11, pc}\n\t"
         ".popsection");
 /* clang-format on */
 

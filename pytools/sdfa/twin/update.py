@@ -70,8 +70,11 @@ class Draws:
         self.rounding = rounding
         self.extra = 0 if master else EXTRA_BITS
         self.groups = -(-in_n // (4 if master else GROUP))
-        most = self.groups * (1 if master else -(-STEP_MAX // PART_MAX))
-        self._multiplier, self._increment = lcg_jumps(1 + most)
+        self._multiplier, self._increment = lcg_jumps(self._words(STEP_MAX))
+
+    def _words(self, step: int) -> int:
+        """How many words a row takes; master weights have one more, for the bias."""
+        return 1 + self.groups if self.extra == 0 else self.groups * -(-abs(step) // PART_MAX)
 
     def plan(self, rate: Rate, d: Int64Array, state: int) -> tuple[Moves, int]:
         """Moves for the deltas d int64[N], and the generator's state behind them."""
@@ -88,7 +91,7 @@ class Draws:
             step = self._limited(self._rounded(-value, s, state ^ (state >> 16)))
             if step:
                 found.append((i, step, state))
-                last = self.groups * (1 if self.extra == 0 else -(-abs(step) // PART_MAX))
+                last = self._words(step) - 1
                 state = (state * int(self._multiplier[last]) + int(self._increment[last])) & MASK32
         rows, g, states = np.array(found, np.int64).reshape(-1, 3).T
         return Moves(rows, g, states.astype(np.uint64)), state
@@ -103,7 +106,7 @@ class Draws:
         return (value + int(self._fixed(i64(value), s))) >> s
 
     def words(self, moves: Moves) -> npt.NDArray[np.uint64]:
-        """What the generator returns after each row's G, uint64[R, 1 + groups]."""
+        """What the generator returns after each row's G, uint64[R, at most that many]; a bias takes the first."""
         states = moves.states[:, None] * self._multiplier + self._increment
         return mix(states & np.uint64(MASK32))
 
@@ -138,7 +141,7 @@ def apply(
     words = draws.words(moves)
     old = weights[moves.rows].astype(np.int64)
     if fractions is None:
-        new, stopped = _whole(draws, old, moves.g, a, words[:, 1:])
+        new, stopped = _whole(draws, old, moves.g, a, words)
     else:
         new, fractions[moves.rows], stopped = _master(
             draws, old, fractions[moves.rows], moves.g[:, None] * a, words[:, 1:]
