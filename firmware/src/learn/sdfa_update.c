@@ -115,7 +115,7 @@ static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
 
 const struct sdfa_update sdfa_update_int8 = {check, layer};
 
-#if !SDFA_WORDS_THUMB2
+#if !SDFA_WORDS_THUMB2 && !SDFA_THUMB1
 
 #define OCTETS  0x00ff00ffu
 #define LEFTS   0x0fff0fffu

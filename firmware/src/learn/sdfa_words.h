@@ -4,8 +4,7 @@
 
 #include "sdfa_update.h"
 
-/* Whether there is assembly for Thumb-2: everywhere but on Cortex-M0. The vector extension of the M55 has the DSP one in
- * it. */
+/* Whether there is assembly for Thumb-2. The vector extension of the M55 has the DSP one in it. */
 #define SDFA_WORDS_THUMB2 (SDFA_THUMB2 || SDFA_DSP || SDFA_MVE)
 
 #define SDFA_WORDS_STEP 240   /* the largest step, Q12: 240 * 255 + 4095 < 2^16 */
