@@ -44,6 +44,13 @@
 #define SDFA_COLD
 #endif
 
+/* Small rather than fast on Cortex-M0, where flash is scarce. */
+#if SDFA_THUMB1
+#define SDFA_LEAN SDFA_COLD
+#else
+#define SDFA_LEAN
+#endif
+
 /* Called, though used once: that is smaller. */
 #if defined(__GNUC__)
 #define SDFA_APART __attribute__((noinline))

@@ -133,19 +133,13 @@ static inline uint32_t sdfa_log2_floor(uint32_t x) {
 }
 
 /* a / b, which is below 2^17. */
-static inline uint32_t sdfa_divide(uint32_t a, uint32_t b) {
-#if SDFA_THUMB1 /* which has no such instruction; the compiler's function is five times as long */
-    uint32_t quotient = 0;
-    for (uint32_t i = 17; i--;)
-        if (a >> i >= b) {
-            a -= b << i;
-            quotient += 1u << i;
-        }
-    return quotient;
+#if SDFA_THUMB1
+uint32_t sdfa_divide(uint32_t a, uint32_t b); /* sdfa_divide.c */
 #else
+static inline uint32_t sdfa_divide(uint32_t a, uint32_t b) {
     return a / b;
-#endif
 }
+#endif
 
 /* Next word of the generator. */
 static inline uint32_t sdfa_random(uint32_t *state) {

@@ -197,12 +197,7 @@ static inline struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24) {
 int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24);
 
 /* How the error reaches hidden layer l; NULL: not linked. */
-static inline const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l) {
-    const struct sdfa_learning *g = sdfa_learning_of(s);
-    if (g->feedback == SDFA_FEEDBACK_LIVE && l + 2u == g->layer_n)
-        return s->kernels->feedback[2];
-    return s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
-}
+const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l);
 
 /* Whether layer l learns, by sdfa_freeze. */
 static inline int sdfa_learns(const struct sdfa *s, uint32_t l) {

@@ -27,7 +27,7 @@ static inline int32_t sum_two(const struct sdfa_heard *h, const int8_t *w, int32
     return first + (second & h->second);
 }
 
-static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above) {
+SDFA_LEAN static void deltas(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sdfa_i16 *above) {
     sdfa_live_deltas(s, l, d, above, sum_two);
 }
 

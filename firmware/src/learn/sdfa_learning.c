@@ -78,6 +78,13 @@ SDFA_COLD static int memory_ok(const struct sdfa *s, const struct sdfa_learning 
            sdfa_scales_ok(s, g->zmult, g->zshift, n, 0);
 }
 
+SDFA_COLD const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l) {
+    const struct sdfa_learning *g = sdfa_learning_of(s);
+    if (g->feedback == SDFA_FEEDBACK_LIVE && l + 2u == g->layer_n)
+        return s->kernels->feedback[2];
+    return s->kernels->feedback[g->feedback == SDFA_FEEDBACK_BP];
+}
+
 SDFA_COLD static int feedback_ok(const struct sdfa *s, const struct sdfa_learning *g) {
     int error = SDFA_ERR_OK;
     if (g->feedback > SDFA_FEEDBACK_LIVE || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))

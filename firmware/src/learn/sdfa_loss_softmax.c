@@ -65,7 +65,7 @@ static uint32_t to_errors(sdfa_u16 *e, uint32_t n, uint32_t reciprocal, uint32_t
     return sum;
 }
 
-static int error(struct sdfa *s, sdfa_i16 *e, const void *answer) {
+SDFA_LEAN static int error(struct sdfa *s, sdfa_i16 *e, const void *answer) {
     uint32_t label = *(const uint32_t *)answer, n = s->class_n;
     sdfa_i32 *z = sdfa_kept(s);
     const sdfa_i32 *best = to_logits(s, z, n);

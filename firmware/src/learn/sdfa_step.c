@@ -57,7 +57,7 @@ static void move_layers(struct sdfa *s, const sdfa_i16 *e) {
     }
 }
 
-int sdfa_step(struct sdfa *s, const void *answer) {
+SDFA_LEAN int sdfa_step(struct sdfa *s, const void *answer) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
     sdfa_i16 *e;
     if (!s->tail_ram)

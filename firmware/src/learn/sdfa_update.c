@@ -12,46 +12,35 @@ SDFA_COLD static int check(const struct sdfa *s) {
     return SDFA_ERR_OK;
 }
 
-/* A weight, whatever it and its change are. */
-static void move_weight(struct sdfa *s, int8_t *w, int32_t change) {
-    int32_t old = *w, v = old + change;
-    if (change && (v > SDFA_INT8_MAX || v < -SDFA_INT8_MAX)) {
-        s->stats.saturated_weights++;
-        v = v > 0 ? SDFA_INT8_MAX : -SDFA_INT8_MAX;
-    }
-    s->stats.moved += (uint32_t)(v < old ? old - v : v - old);
-    *w = (int8_t)v;
-}
-
-/* As sdfa_move_words, one after the other: any zero point, number, alignment and weight. */
-SDFA_COLD static void move_exactly(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end, int32_t zero_point,
-                                   int32_t step, uint32_t random) {
-    uint32_t left[4] = {random & LEFT, random >> 4 & LEFT, random >> 16 & LEFT, random >> 20};
+/* As sdfa_move_words, one after the other: any zero point, number, alignment and weight. Counts those that a clamp stops. */
+SDFA_COLD static uint32_t move_exactly(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end, int32_t zero_point,
+                                       int32_t step, uint32_t random) {
+    uint32_t left[4] = {random & LEFT, random >> 4 & LEFT, random >> 16 & LEFT, random >> 20}, moved = 0;
     int32_t size = step < 0 ? -step : step;
-    for (uint32_t j = 0; x != end; j++) {
-        int32_t sum = size * (*x++ - zero_point) + (int32_t)left[j & 3u];
+    for (uint32_t j = 0; x != end; j++, w++) {
+        int32_t sum = size * (*x++ - zero_point) + (int32_t)left[j & 3u], old = *w, v;
         left[j & 3u] = (uint32_t)sum & LEFT;
         sum >>= BITS;
-        move_weight(s, w++, step < 0 ? -sum : sum);
+        if (!sum)
+            continue;
+        v = step < 0 ? old - sum : old + sum;
+        *w = (int8_t)sdfa_clamp(v, -SDFA_INT8_MAX, SDFA_INT8_MAX);
+        s->stats.saturated_weights += *w != v;
+        moved += (uint32_t)(*w < old ? old - *w : *w - old);
     }
+    return moved;
 }
 
 /* At most SDFA_WORDS_N weights by at most SDFA_WORDS_STEP. whole: whether sdfa_move_words may be used. */
-static void move_some(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end, int32_t zero_point, uint32_t whole,
-                      int32_t step, uint32_t random) {
-    if (whole) {
-        uint32_t moved = sdfa_move_words(w, x, end, step, random);
-        if (moved != SDFA_PASSED) {
-            s->stats.moved += moved;
-            return;
-        }
-    }
-    move_exactly(s, w, x, end, zero_point, step, random);
+static uint32_t move_some(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end, int32_t zero_point,
+                          uint32_t whole, int32_t step, uint32_t random) {
+    uint32_t moved = whole ? sdfa_move_words(w, x, end, step, random) : SDFA_PASSED;
+    return moved == SDFA_PASSED ? move_exactly(s, w, x, end, zero_point, step, random) : moved;
 }
 
 /* Row i, whatever it and the step are; returns the generator's state. Some weights after some, by a part of the step after
  * the other. */
-SDFA_APART static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, uint32_t whole, int32_t step,
+SDFA_APART SDFA_LEAN static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, uint32_t whole, int32_t step,
                                     uint32_t state) {
     int8_t *w = r->weights + i * r->in_n;
     const int8_t *x = r->input;
@@ -61,7 +50,7 @@ SDFA_APART static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, u
     for (;; y = sdfa_random(&state)) {
         const int8_t *end = (uint32_t)(r->end - x) > SDFA_WORDS_N ? x + SDFA_WORDS_N : r->end;
         int32_t part = sdfa_clamp(to_go, -SDFA_WORDS_STEP, SDFA_WORDS_STEP);
-        move_some(s, w, x, end, r->zero_point, whole, part, y);
+        s->stats.moved += move_some(s, w, x, end, r->zero_point, whole, part, y);
         to_go -= part;
         if (to_go)
             continue;
@@ -73,7 +62,7 @@ SDFA_APART static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, u
     }
 }
 
-static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
+SDFA_LEAN static void layer(struct sdfa *s, uint32_t l, const sdfa_i16 *d) {
     const struct sdfa_rows r = sdfa_rows_of(s, l, EXTRA_BITS);
     const uint32_t whole = r.zero_point == -128 && (((uintptr_t)r.weights | r.in_n) & 3u) == 0;
     const int32_t bias_mant = r.layer->bias_mant;
