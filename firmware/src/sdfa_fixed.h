@@ -142,6 +142,9 @@ static inline uint32_t sdfa_divide(uint32_t a, uint32_t b) {
 #endif
 
 /* Next word of the generator. */
+#if SDFA_THUMB1
+SDFA_APART SDFA_COLD
+#endif
 static inline uint32_t sdfa_random(uint32_t *state) {
     uint32_t x = *state * 747796405u + 2891336453u;
     *state = x;

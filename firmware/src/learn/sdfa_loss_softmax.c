@@ -83,11 +83,11 @@ SDFA_LEAN static int error(struct sdfa *s, sdfa_i16 *e, const void *answer) {
 const struct sdfa_loss sdfa_loss_softmax_ce = {sdfa_check_learning, error};
 
 int sdfa_learn(struct sdfa *s, uint32_t label) {
-    if (!s->tail_ram)
-        return SDFA_ERR_FROZEN;
-    if (sdfa_learning_of(s)->loss != SDFA_LOSS_SOFTMAX_CE)
-        return SDFA_ERR_LOSS;
-    if (label >= s->class_n || sdfa_slot_closed(s, label))
-        return SDFA_ERR_LABEL;
+    if (s->tail_ram) {
+        if (sdfa_learning_of(s)->loss != SDFA_LOSS_SOFTMAX_CE)
+            return SDFA_ERR_LOSS;
+        if (label >= s->class_n || sdfa_slot_closed(s, label))
+            return SDFA_ERR_LABEL;
+    }
     return sdfa_step(s, &label);
 }
