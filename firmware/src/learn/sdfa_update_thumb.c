@@ -97,18 +97,17 @@ __asm__(SDFA_FUNCTION("sdfa_move_words")
         "mov r8, #0\n"
         "0:\n\t"
         "ldr r4, [sp, #48]\n\t"
-        "sub r9, r2, r1\n\t"
         "lsrs r5, r4, #4\n\t"
         "bic r4, r4, #0xf000f000\n\t"
         "bic r5, r5, #0xf000f000\n\t"
-        "cmp r3, #0\n\t"
+        "sub r9, r2, r1\n\t"
+        "lsls r9, r9, #30\n\t" /* 0, and whether the number of words is odd */
+        "movs r6, r3\n\t"       /* keeps the carry */
         "bmi 1f\n\t"
-        "lsls r9, r9, #30\n\t"
         ROW(UP)
         "b 4f\n"
         "1:\n\t"
         "rsb r3, r3, #0\n\t"
-        "lsls r9, r9, #30\n\t"
         ROW(DOWN)
         "4:\n\t"
         "tst r8, #0x80808080\n\t"
@@ -123,7 +122,7 @@ __asm__(SDFA_FUNCTION("sdfa_move_words")
         "str r6, [sp, #8]\n\t"
         "b 0b\n"
         "6:\n\t"
-        "mvn r0, #0\n\t"
+        "subs r0, r6, #1\n\t"
         "pop {r1-r11, pc}\n\t"
         ".popsection");
 /* clang-format on */
