@@ -275,7 +275,10 @@ def test_more_than_256_outputs(case: Case, sanitize: bool) -> None:
 @pytest.mark.parametrize("name", EVERYWHERE)
 @pytest.mark.parametrize("loss", ["softmax_ce", "mse"])
 def test_rates_that_saturate(name: str, loss: str) -> None:
-    """Nearly the highest rate that is not refused: all three clamps act, in the same places, and are counted."""
+    """Nearly the highest rate that is not refused: the clamps act, in the same places, and are counted.
+
+    Steps are limited, so that cross-entropy's logits, of which none has a target far away, stay inside their range.
+    """
     case = Case("bp", 1, 3, loss, activation="RELU6", rate=0.5, tau=0.0)
     data, (x, y) = export_case(case), labelled(case, STEPS, 5)
     targets = np.random.default_rng(6).integers(-32767, 32768, (STEPS, case.sizes[-1])).astype(np.int16)
@@ -283,7 +286,7 @@ def test_rates_that_saturate(name: str, loss: str) -> None:
     stats = assert_same_session(target_of(name), data, [stage, Run(x)]).state.stats
     assert stats.saturated_weights > 100
     assert stats.saturated_activations > 100
-    assert stats.saturated_logits > 0
+    assert (stats.saturated_logits > 0) == (loss == "mse")
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)

@@ -145,7 +145,8 @@ static inline uint32_t sdfa_divide(uint32_t a, uint32_t b) {
 #if SDFA_THUMB1
 SDFA_APART SDFA_COLD
 #endif
-static inline uint32_t sdfa_random(uint32_t *state) {
+    static inline uint32_t
+    sdfa_random(uint32_t *state) {
     uint32_t x = *state * 747796405u + 2891336453u;
     *state = x;
     return x ^ (x >> 16);

@@ -13,8 +13,8 @@ SDFA_COLD static int check(const struct sdfa *s) {
 }
 
 /* As sdfa_move_words, one after the other: any zero point, number, alignment and weight. Counts those that a clamp stops. */
-SDFA_COLD static uint32_t move_exactly(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end, int32_t zero_point,
-                                       int32_t step, uint32_t random) {
+SDFA_COLD static uint32_t move_exactly(struct sdfa *s, int8_t *w, const int8_t *x, const int8_t *end,
+                                       int32_t zero_point, int32_t step, uint32_t random) {
     uint32_t left[4] = {random & LEFT, random >> 4 & LEFT, random >> 16 & LEFT, random >> 20}, moved = 0;
     int32_t size = step < 0 ? -step : step;
     for (uint32_t j = 0; x != end; j++, w++) {
@@ -40,8 +40,8 @@ static uint32_t move_some(struct sdfa *s, int8_t *w, const int8_t *x, const int8
 
 /* Row i, whatever it and the step are; returns the generator's state. Some weights after some, by a part of the step after
  * the other. */
-SDFA_APART SDFA_LEAN static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, uint32_t whole, int32_t step,
-                                    uint32_t state) {
+SDFA_APART SDFA_LEAN static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, uint32_t i, uint32_t whole,
+                                              int32_t step, uint32_t state) {
     int8_t *w = r->weights + i * r->in_n;
     const int8_t *x = r->input;
     int32_t to_go = step = sdfa_clamp(step, -STEP_MAX, STEP_MAX);

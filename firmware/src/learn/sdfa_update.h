@@ -62,7 +62,7 @@ static inline int32_t sdfa_row_step(const struct sdfa_rows *r, uint32_t *random,
     int32_t shift = r->shift - ratio->exp, full = delta * (int32_t)sdfa_times_rate(r->rate, ratio->mant);
     if (ratio->mant == 0) /* frozen */
         return 0;
-    if (shift > SDFA_SHIFT_MAX) { /* in two, so that sums stay inside 32 bits */
+    if (shift > SDFA_SHIFT_MAX) {           /* in two, so that sums stay inside 32 bits */
         if (shift > SDFA_SHIFT_MAX + extra) /* a step that is always 0 */
             return 0;
         full = (full + (int32_t)(sdfa_random(random) >> (32 + SDFA_SHIFT_MAX - shift))) >> (shift - SDFA_SHIFT_MAX);

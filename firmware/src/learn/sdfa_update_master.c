@@ -34,7 +34,8 @@ static void move_weight(int8_t *w, int8_t *fraction, int32_t change, struct tall
 
 /* All weights of a row by a step in Q16; returns the generator's state. Each of the four bytes of a random word serves one
  * of them. */
-static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, int8_t *w, int8_t *f, int32_t step, uint32_t state) {
+static uint32_t move_row(struct sdfa *s, const struct sdfa_rows *r, int8_t *w, int8_t *f, int32_t step,
+                         uint32_t state) {
     uint32_t random = 0;
     struct tally t = {0, 0};
     for (uint32_t j = 0; j < r->in_n; j++, random >>= 8) {

@@ -10,7 +10,7 @@
 /* Step times activations is added to what is left: the upper four bits of each half are a change. x: the changes, in the
  * upper halves of its bytes. */
 #define SPLIT(x)                                                                                                       \
-    "and r10, r5, #0xf000f000\n\t"                                                                                      \
+    "and r10, r5, #0xf000f000\n\t"                                                                                     \
     "and " x ", r4, #0xf000f000\n\t"                                                                                   \
     "bic r4, r4, #0xf000f000\n\t"                                                                                      \
     "bic r5, r5, #0xf000f000\n\t"                                                                                      \
@@ -21,9 +21,9 @@
 #define MASK "0x00ff00ff"
 #define CHANGES(x)                                                                                                     \
     "eor " x ", " x ", #0x80808080\n\t"                                                                                \
-    "and r10, r11, " x "\n\t"                                                                                            \
-    "mla r4, r10, r3, r4\n\t"                                                                                           \
-    "and r10, r11, " x ", lsr #8\n\t"                                                                                    \
+    "and r10, r11, " x "\n\t"                                                                                          \
+    "mla r4, r10, r3, r4\n\t"                                                                                          \
+    "and r10, r11, " x ", lsr #8\n\t"                                                                                  \
     "mla r5, r10, r3, r5\n\t" SPLIT(x)
 /* `flip` turns weights into bytes that grow. */
 #define MOVE(x, w, flip)                                                                                               \
@@ -31,19 +31,19 @@
     "add r9, r9, " x ", lsr #4\n\t"                                                                                    \
     "add " x ", " w ", " x ", lsr #4\n\t"
 #define UP(x, w)                                                                                                       \
-    CHANGES(x) MOVE(x, w, "#0x80808080")                                                                               \
-    "bic " w ", " w ", " x "\n\t"                                                                                      \
-    "eor " x ", " x ", #0x80808080\n\t"                                                                                \
-    "orr r8, r8, " w "\n\t"
+    CHANGES(x)                                                                                                         \
+    MOVE(x, w, "#0x80808080") "bic " w ", " w ", " x "\n\t"                                                            \
+                              "eor " x ", " x ", #0x80808080\n\t"                                                      \
+                              "orr r8, r8, " w "\n\t"
 #define DOWN(x, w)                                                                                                     \
-    CHANGES(x) MOVE(x, w, "#0x7f7f7f7f")                                                                               \
-    "add r10, " x ", #0x01010101\n\t"                                                                                   \
-    "bic " w ", " w ", r10\n\t"                                                                                         \
-    "eor " x ", " x ", #0x7f7f7f7f\n\t"                                                                                \
-    "orr r8, r8, " w "\n\t"
+    CHANGES(x)                                                                                                         \
+    MOVE(x, w, "#0x7f7f7f7f") "add r10, " x ", #0x01010101\n\t"                                                        \
+                              "bic " w ", " w ", r10\n\t"                                                              \
+                              "eor " x ", " x ", #0x7f7f7f7f\n\t"                                                      \
+                              "orr r8, r8, " w "\n\t"
 #define SUM                                                                                                            \
-    "and r0, r11, r9, lsr #8\n\t"                                                                                       \
-    "and r9, r9, r11\n\t"                                                                                               \
+    "and r0, r11, r9, lsr #8\n\t"                                                                                      \
+    "and r9, r9, r11\n\t"                                                                                              \
     "add r0, r0, r9\n\t"                                                                                               \
     "add r0, r0, r0, lsr #16\n\t"                                                                                      \
     "uxth r0, r0\n\t"
@@ -52,12 +52,11 @@
 
 #define MASK "0x00800080"
 #define CHANGES(x)                                                                                                     \
-    "sxtab16 r10, r11, " x "\n\t"                                                                                        \
-    "mla r4, r10, r3, r4\n\t"                                                                                           \
-    "sxtab16 r10, r11, " x ", ror #8\n\t"                                                                                \
-    "mla r5, r10, r3, r5\n\t" SPLIT(x)                                                                                  \
-    "lsrs " x ", " x ", #4\n\t"                                                                                        \
-    "add r9, r9, " x "\n\t"
+    "sxtab16 r10, r11, " x "\n\t"                                                                                      \
+    "mla r4, r10, r3, r4\n\t"                                                                                          \
+    "sxtab16 r10, r11, " x ", ror #8\n\t"                                                                              \
+    "mla r5, r10, r3, r5\n\t" SPLIT(x) "lsrs " x ", " x ", #4\n\t"                                                     \
+                                       "add r9, r9, " x "\n\t"
 #define UP(x, w)                                                                                                       \
     CHANGES(x)                                                                                                         \
     "sadd8 " x ", " w ", " x "\n\t"                                                                                    \
@@ -66,8 +65,8 @@
 #define DOWN(x, w)                                                                                                     \
     CHANGES(x)                                                                                                         \
     "ssub8 " x ", " w ", " x "\n\t"                                                                                    \
-    "sub r10, " x ", #0x01010101\n\t" /* a borrow may see one that is not there */                                      \
-    "bic " w ", " w ", r10\n\t"       /* a sign that is lost */                                                         \
+    "sub r10, " x ", #0x01010101\n\t" /* a borrow may see one that is not there */                                     \
+    "bic " w ", " w ", r10\n\t"       /* a sign that is lost */                                                        \
     "orr r8, r8, " w "\n\t"
 #define SUM                                                                                                            \
     "mov r10, #0\n\t"                                                                                                  \
@@ -78,16 +77,16 @@
 /* A loop over two words each; before, the one that is odd. Carry: there is one. */
 #define ROW(move)                                                                                                      \
     "bcc 2f\n\t"                                                                                                       \
-    "ldr r6, [r1], #4\n\t"                                                                                            \
-    "ldr r12, [r0]\n\t" move("r6", "r12") "str r6, [r0], #4\n\t"                                                     \
-                                           "b 3f\n"                                                                    \
-                                           "2:\n\t"                                                                    \
-                                           "ldrd r6, r7, [r1], #8\n\t"                                               \
-                                           "ldrd r12, lr, [r0]\n\t" move("r6", "r12") move("r7", "lr")               \
-                                           "strd r6, r7, [r0], #8\n"                                                 \
-                                           "3:\n\t"                                                                    \
-                                           "cmp r1, r2\n\t"                                                            \
-                                           "bne 2b\n\t"
+    "ldr r6, [r1], #4\n\t"                                                                                             \
+    "ldr r12, [r0]\n\t" move("r6", "r12") "str r6, [r0], #4\n\t"                                                       \
+                                          "b 3f\n"                                                                     \
+                                          "2:\n\t"                                                                     \
+                                          "ldrd r6, r7, [r1], #8\n\t"                                                  \
+                                          "ldrd r12, lr, [r0]\n\t" move("r6", "r12")                                   \
+                                              move("r7", "lr") "strd r6, r7, [r0], #8\n"                               \
+                                                               "3:\n\t"                                                \
+                                                               "cmp r1, r2\n\t"                                        \
+                                                               "bne 2b\n\t"
 
 /* At [sp]: weights, inputs, step or 0 when weights are put back; at [sp, #48]: random. */
 /* clang-format off */

@@ -106,8 +106,9 @@ class Draws:
         return (value + int(self._fixed(i64(value), s))) >> s
 
     def words(self, moves: Moves) -> npt.NDArray[np.uint64]:
-        """What the generator returns after each row's G, uint64[R, at most that many]; a bias takes the first."""
-        states = moves.states[:, None] * self._multiplier + self._increment
+        """What the generator returns after each row's G, uint64[R, most that any takes]; a bias takes the first."""
+        n = self._words(int(np.abs(moves.g).max()))
+        states = moves.states[:, None] * self._multiplier[:n] + self._increment[:n]
         return mix(states & np.uint64(MASK32))
 
     def offsets(self, value: Int64Array, bits: int, random: Int64Array) -> Int64Array:
@@ -166,7 +167,7 @@ def _whole(
     for part in range(int(parts.max())):
         at = np.minimum(np.arange(draws.groups) * parts + part, words.shape[1] - 1)
         taken = np.clip(size - PART_MAX * part, 0, PART_MAX)
-        delta = _carried(taken, a, lanes(np.take_along_axis(words, at, axis=1)))
+        delta = carried(taken, a, lanes(np.take_along_axis(words, at, axis=1)))
         new, some = _moved(new, sign * delta)
         stopped += some
     return new, stopped
@@ -179,7 +180,7 @@ def _moved(old: Int64Array, delta: Int64Array) -> tuple[Int64Array, int]:
     return new, np.count_nonzero(new != wanted)
 
 
-def _carried(size: Int64Array, a: Int64Array, starts: Int64Array) -> Int64Array:
+def carried(size: Int64Array, a: Int64Array, starts: Int64Array) -> Int64Array:
     """Sizes of the changes int64[R, K]: of every fourth weight, what is left of one goes to the next.
 
     size: of steps, int64[R, 1]; a: int64[K]; starts: what is left before the first, int64[R, groups, 4].
