@@ -134,22 +134,29 @@ static inline uint32_t sdfa_log2_floor(uint32_t x) {
 
 /* a / b, which is below 2^17. */
 #if SDFA_THUMB1
-uint32_t sdfa_divide(uint32_t a, uint32_t b); /* sdfa_divide.c */
+uint32_t sdfa_divide(uint32_t a, uint32_t b); /* sdfa_fixed.c */
 #else
 static inline uint32_t sdfa_divide(uint32_t a, uint32_t b) {
     return a / b;
 }
 #endif
 
-/* Next word of the generator. */
-#if SDFA_THUMB1
-SDFA_APART SDFA_COLD
-#endif
-    static inline uint32_t
-    sdfa_random(uint32_t *state) {
-    uint32_t x = *state * 747796405u + 2891336453u;
-    *state = x;
+/* The generator (SPEC.md 3.3): its state after this one, and what it returns for a state. */
+static inline uint32_t sdfa_next_state(uint32_t x) {
+    return x * 747796405u + 2891336453u;
+}
+static inline uint32_t sdfa_mixed(uint32_t x) {
     return x ^ (x >> 16);
 }
+
+/* Its next word. */
+#if SDFA_THUMB1
+uint32_t sdfa_random(uint32_t *state); /* sdfa_fixed.c */
+#else
+static inline uint32_t sdfa_random(uint32_t *state) {
+    *state = sdfa_next_state(*state);
+    return sdfa_mixed(*state);
+}
+#endif
 
 #endif

@@ -197,7 +197,7 @@ static inline struct sdfa_rate sdfa_normalize_rate(uint32_t rate_q24) {
 int sdfa_rate_ok(const struct sdfa *s, uint32_t rate_q24);
 
 /* How the error reaches hidden layer l; NULL: not linked. */
-const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l);
+const struct sdfa_feedback *sdfa_rule_of(const struct sdfa *s, uint32_t l);
 
 /* Whether layer l learns, by sdfa_freeze. */
 static inline int sdfa_learns(const struct sdfa *s, uint32_t l) {

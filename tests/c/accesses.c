@@ -66,7 +66,7 @@ HOOK static void counted(const struct sdfa *s, uint32_t l, sdfa_i16 *d, const sd
     const struct sdfa_layer *layer = sdfa_layer_at(s, l);
     const struct sdfa_dense_op *op = sdfa_layer_op(s, l), *next = sdfa_layer_op(s, l + 1);
     uint32_t n = op->out_n * layer->k, kind = sdfa_learning_of(s)->feedback;
-    int table = sdfa_feedback_of(s, l) == s->kernels->feedback[0];
+    int table = sdfa_rule_of(s, l) == s->kernels->feedback[0];
     const void *e = table ? (const void *)(s->arena + sdfa_learning_of(s)->error) : (const void *)above;
     const struct sdfa_feedback *real = &sdfa_feedback_live;
     if (table)

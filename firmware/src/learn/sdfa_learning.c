@@ -78,7 +78,7 @@ SDFA_COLD static int memory_ok(const struct sdfa *s, const struct sdfa_learning 
            sdfa_scales_ok(s, g->zmult, g->zshift, n, 0);
 }
 
-SDFA_COLD const struct sdfa_feedback *sdfa_feedback_of(const struct sdfa *s, uint32_t l) {
+SDFA_COLD const struct sdfa_feedback *sdfa_rule_of(const struct sdfa *s, uint32_t l) {
     const struct sdfa_learning *g = sdfa_learning_of(s);
     if (g->feedback == SDFA_FEEDBACK_LIVE && l + 2u == g->layer_n)
         return s->kernels->feedback[2];
@@ -90,7 +90,7 @@ SDFA_COLD static int feedback_ok(const struct sdfa *s, const struct sdfa_learnin
     if (g->feedback > SDFA_FEEDBACK_LIVE || (g->feedback == SDFA_FEEDBACK_LAST && g->layer_n > 1))
         return SDFA_ERR_LEARNING;
     for (uint32_t l = 0; !error && l + 1u < g->layer_n; l++) {
-        const struct sdfa_feedback *feedback = sdfa_feedback_of(s, l);
+        const struct sdfa_feedback *feedback = sdfa_rule_of(s, l);
         error = feedback ? feedback->check(s, l) : SDFA_ERR_KERNEL;
     }
     return error;

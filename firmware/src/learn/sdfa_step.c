@@ -35,7 +35,7 @@ static sdfa_i16 *deltas_of(struct sdfa *s, uint32_t l, const sdfa_i16 *above) {
     sdfa_i16 *d = (sdfa_i16 *)(void *)(s->arena + g->delta);
     if (g->layer_n > 2 && !(l & 1u))
         d += sdfa_delta_len(s);
-    sdfa_feedback_of(s, l)->deltas(s, l, d, above);
+    sdfa_rule_of(s, l)->deltas(s, l, d, above);
     mask_deltas(s, l, d);
     return d;
 }
