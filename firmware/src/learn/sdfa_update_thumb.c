@@ -32,15 +32,17 @@
     "add " x ", " w ", " x ", lsr #4\n\t"
 #define UP(x, w)                                                                                                       \
     CHANGES(x)                                                                                                         \
-    MOVE(x, w, "#0x80808080") "bic " w ", " w ", " x "\n\t"                                                            \
-                              "eor " x ", " x ", #0x80808080\n\t"                                                      \
-                              "orr r8, r8, " w "\n\t"
+    MOVE(x, w, "#0x80808080")                                                                                          \
+    "bic " w ", " w ", " x "\n\t"                                                                                      \
+    "eor " x ", " x ", #0x80808080\n\t"                                                                                \
+    "orr r8, r8, " w "\n\t"
 #define DOWN(x, w)                                                                                                     \
     CHANGES(x)                                                                                                         \
-    MOVE(x, w, "#0x7f7f7f7f") "add r10, " x ", #0x01010101\n\t"                                                        \
-                              "bic " w ", " w ", r10\n\t"                                                              \
-                              "eor " x ", " x ", #0x7f7f7f7f\n\t"                                                      \
-                              "orr r8, r8, " w "\n\t"
+    MOVE(x, w, "#0x7f7f7f7f")                                                                                          \
+    "add r10, " x ", #0x01010101\n\t"                                                                                  \
+    "bic " w ", " w ", r10\n\t"                                                                                        \
+    "eor " x ", " x ", #0x7f7f7f7f\n\t"                                                                                \
+    "orr r8, r8, " w "\n\t"
 #define SUM                                                                                                            \
     "and r0, r11, r9, lsr #8\n\t"                                                                                      \
     "and r9, r9, r11\n\t"                                                                                              \
