@@ -198,14 +198,14 @@ class Step:
         unit = g if fractions is not None else 16 * g
         db = (unit * layer.bias_mant + ((r_b << sb) >> 32 if sb <= 32 else r_b << (sb - 32))) >> sb
         if fractions is None:
-            y = r_b
+            words = [r_b]
             for start in range(0, layer.in_n, 64):
                 to_go = abs(g)
                 while to_go:
-                    y = self.next() if y is None else y
+                    y = words.pop() if words else self.next()
                     part = min(to_go, 240)
                     self.some(w, a, range(start, min(start + 64, layer.in_n)), part if g > 0 else -part, y)
-                    to_go, y = to_go - part, None
+                    to_go -= part
         else:
             for j in range(layer.in_n):
                 if j % 4 == 0:
