@@ -63,7 +63,8 @@ def init_net(
     seen = calibration or Calibration(rng.random((NOISE, sizes[0]), np.float32))
     if options.rate is None:
         options = replace(options, rate=default_rate(seen.x, options.loss, len(sizes) - 2))
-    scaling = Scaling(headroom, output_peak=_output_peak(seen, options.loss))
+    frozen = len(sizes) - 1 - (options.train_last or 0)
+    scaling = Scaling(headroom, output_peak=_output_peak(seen, options.loss), frozen=frozen)
     model = quantize_dense(net, seen.x, scaling)
     export = export_graph(load_tflite(model, chosen), chosen, options)
     if calibration is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,22 +133,31 @@ def real_inputs(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return real * np.float32(RAW_SCALE) if x.dtype == np.int8 else real
 
 
+FROZEN_HEADROOM = 1.25
+"""Room for inputs that were not seen; weights that stay need none, and outputs of more bits need shorter steps behind."""
+
+
 @dataclass(frozen=True)
 class Scaling:
     """How the int8 ranges are chosen.
 
     headroom: how many times the largest value that was seen fits into the range, for weights, hidden outputs and
-    logits. per_channel: a scale for each row of weights, or one for all. output_peak: the largest absolute output
+    logits; of the first `frozen` layers, which do not learn, at most FROZEN_HEADROOM. per_channel: a scale for each row of weights, or one for all. output_peak: the largest absolute output
     to make room for, where the net itself does not show it (targets of a regression).
     """
 
     headroom: float = 1.25
     per_channel: bool = True
     output_peak: float | None = None
+    frozen: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.headroom <= 64:
             raise SdfaError(f"headroom {self.headroom:g}: from 1 to 64")
+
+    def of_layer(self, i: int) -> Scaling:
+        """For layer i alone."""
+        return replace(self, headroom=min(self.headroom, FROZEN_HEADROOM)) if i < self.frozen else self
 
 
 def quantize_dense(net: DenseNet, calibration: npt.NDArray[Any], scaling: Scaling) -> bytes:
@@ -161,7 +170,7 @@ def quantize_dense(net: DenseNet, calibration: npt.NDArray[Any], scaling: Scalin
         raise SdfaError(f"calibration inputs of shape {shape}: the net takes (n, {net.weights[0].shape[1]})")
     outputs = net.forward(real_inputs(calibration))
     ranges = [input_range(calibration)]
-    ranges += [_hidden_range(h, scaling.headroom) for h in outputs[:-1]]
+    ranges += [_hidden_range(h, scaling.of_layer(i).headroom) for i, h in enumerate(outputs[:-1])]
     ranges.append(_output_range(outputs[-1], scaling))
     return _write(net, tuple(calibration.shape[1:]), ranges, scaling)
 
@@ -260,7 +269,8 @@ def _write(net: DenseNet, shape: tuple[int, ...], ranges: Sequence[Range], scali
     first = at = file.tensor("input", (1, *shape), "int8", ranges[0].scale, ranges[0].zero_point)
     for i, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
         a, out, last = ranges[i], ranges[i + 1], i == len(net.weights) - 1
-        scale, weights, bias = quantized_rows(np.asarray(w, np.float64), np.asarray(b, np.float64), a.scale, scaling)
+        real = np.asarray(w, np.float64), np.asarray(b, np.float64)
+        scale, weights, bias = quantized_rows(*real, a.scale, scaling.of_layer(i))
         inputs = [
             at,
             file.tensor(f"dense{i}/weights", w.shape, "int8", scale, 0, weights),
