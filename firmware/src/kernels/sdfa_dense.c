@@ -9,15 +9,34 @@ static int tail_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
            sdfa_rows_ok(s, (const struct sdfa_rows_op *)p, p->out_n, p->in_n, whole, p->flags);
 }
 
+/* Many inputs of a layer that does not learn are the zero point: twice as many biases. */
+static int zeros_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
+    return !(p->flags & SDFA_LAYER_ZEROS) ||
+           (!(p->flags & SDFA_LAYER_TAIL) && sdfa_items_in(p->bias, p->out_n, 8, s->data_len));
+}
+
 static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
                  const struct sdfa_tensor *out) {
     const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
     uint64_t in_n = (uint64_t)p->rows * p->in_n, out_n = (uint64_t)p->rows * p->out_n;
-    if ((in_n ^ sdfa_tensor_len(in)) | (out_n ^ sdfa_tensor_len(out)) || !sdfa_act_ok(p->act_min, p->act_max))
+    if ((in_n ^ sdfa_tensor_len(in)) | (out_n ^ sdfa_tensor_len(out)) || !sdfa_act_ok(p->act_min, p->act_max) ||
+        !zeros_ok(s, p))
         return 0;
     if (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP))
         return tail_ok(s, p);
     return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
+}
+
+/* The zero point, where the bias that m is to have does not hold it. */
+static void take_zero(struct sdfa_matvec *m, const struct sdfa *s, const struct sdfa_dense_op *p) {
+    uint32_t open = p->flags & SDFA_LAYER_TAIL;
+#if SDFA_THUMB1 || SDFA_THUMB2 /* plain rows pass over zeros there */
+    if ((p->flags & (SDFA_LAYER_ZEROS | SDFA_LAYER_PACKED)) == SDFA_LAYER_ZEROS) {
+        m->bias += p->out_n;
+        open = 1;
+    }
+#endif
+    m->input_zero = open ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
 }
 
 static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_op *p) {
@@ -35,7 +54,7 @@ static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_
     m.act_max = p->act_max;
     m.packed_n = p->flags & SDFA_LAYER_PACKED ? p->out_n & ~7u : 0;
     m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
-    m.input_zero = p->flags & SDFA_LAYER_TAIL ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
+    take_zero(&m, s, p);
     return m;
 }
 

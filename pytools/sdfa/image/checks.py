@@ -19,6 +19,7 @@ from sdfa.image.records import (
     LAYER_PACKABLE,
     LAYER_PACKED,
     LAYER_TAIL,
+    LAYER_ZEROS,
     LIVE_CENTRED,
     LIVE_MAX,
     LOSSES,
@@ -148,9 +149,23 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     _check_requantize(parts, op, out_n)
     if not flags & LAYER_TAIL:
         _check_weights(parts, op, out_n, in_n * out_n)
+        _check_zeros(parts, op, int(x["zero_point"]))
         return
+    need(not flags & LAYER_ZEROS, "a trainable layer has two biases")
     _span(int(op["bias"]), 4 * out_n, parts.tail_len, 4, "bias")
     _span(int(op["weights"]), in_n * out_n, parts.tail_len, 4, "weights")
+
+
+def _check_zeros(parts: Parts, op: np.void, zero_point: int) -> None:
+    """With ZEROS two biases a row, equal but for the zero point; packed weights do not show that."""
+    in_n, out_n, flags = ints(op, "in_n", "out_n", "flags")
+    if not flags & LAYER_ZEROS:
+        return
+    folded, own = constant(parts.data, int(op["bias"]), np.int32, 2 * out_n, "bias").astype(np.int64).reshape(2, out_n)
+    if not flags & LAYER_PACKED:
+        weights = constant(parts.data, int(op["weights"]), np.int8, in_n * out_n, "weights").reshape(out_n, in_n)
+        off = own - folded - zero_point * weights.sum(axis=1, dtype=np.int64)
+        need((off % (1 << 32) == 0).all(), "its two biases do not fit together")
 
 
 def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bool) -> None:
