@@ -15,8 +15,8 @@ import numpy as np
 from sdfa import __version__
 from sdfa.arguments import path_of
 from sdfa.errors import SdfaError, amount
-from sdfa.exporter.gold import ADDED_LEN, with_gold
-from sdfa.exporter.report import make_report
+from sdfa.exporter.gold import with_gold
+from sdfa.exporter.report import left_out_report, make_report
 from sdfa.exporter.settings import ModelSettings, check_budget
 from sdfa.exporter.zeros import zero_layers
 from sdfa.files import check_folder, write_whole
@@ -188,14 +188,13 @@ def export_graph(
     learning = make_learning(qgraph, name, options)
     if options.spare:
         qgraph, learning = _with_spare(qgraph, learning, options.spare)
+    learns = learning.ops if learning else frozenset()
     # prune neither touches nor moves what learns: `learning` holds for the smaller graph too
-    small = qgraph if whole else prune(qgraph, learning.ops if learning else ())
+    small = qgraph if whole else prune(qgraph, learns)
     meta = make_meta(folded, qgraph, learning, name, options)
     left_out = channels_left_out(qgraph, small)
     told = meta | ({"left_out": left_out} if any(left_out) else {})
-    zeros = zero_layers(
-        small, learning.ops if learning else (), options.calib if seen is None else seen, partial(_frozen, small, name)
-    )
+    zeros = zero_layers(small, learns, options.calib if seen is None else seen, partial(_frozen, small, name))
     plan, data = _planned(small, learning, told, zeros)
     data = with_gold(data)
     image = read_image(data, name)
@@ -203,7 +202,7 @@ def export_graph(
         rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
     csource = write_csource(name, image, data)
     report = make_report(folded, small, plan, learning, image)
-    report["left_out"] = _left_out_report(qgraph, small, learning, meta, zeros, report)
+    report["left_out"] = left_out_report(qgraph, small, report, partial(_planned, qgraph, learning, meta, zeros))
     return Export(name, data, image, csource, report)
 
 
@@ -345,31 +344,6 @@ def _tail_meta(graph: Graph, learning: Learning | None) -> list[dict[str, Any]]:
         }
         for layer in (learning.tail.layers if learning else ())
     ]
-
-
-def _left_out_report(
-    qgraph: QGraph,
-    small: QGraph,
-    learning: Learning | None,
-    meta: dict[str, Any],
-    zeros: Collection[int],
-    report: dict[str, Any],
-) -> dict[str, int]:
-    """What it saves: channels of layers with weights, MACs of one inference, bytes of the image and of the arena.
-
-    meta: of the whole graph. zeros, report: of the small one.
-    """
-    ends = zip(qgraph.ops, channels_left_out(qgraph, small), strict=True)
-    channels = sum(n for op, n in ends if op.channels is not None)
-    if not channels:
-        return {"channels": 0, "macs": 0, "flash": 0, "arena": 0}
-    plan, data = _planned(qgraph, learning, meta, zeros)
-    return {
-        "channels": channels,
-        "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
-        "flash": len(data) + ADDED_LEN - report["flash"]["image"],
-        "arena": plan.arena_len - report["ram"]["arena"],
-    }
 
 
 def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None = None) -> list[Path]:
