@@ -62,7 +62,7 @@ def _dense(rng: Rng) -> _Layer:
         fields["flags"] = fields["flags"] & ~LAYER_PACKABLE | LAYER_KEEP
     fields |= {"in_n": in_n, "out_n": out_n, "rows": rows}
     zero_point = pick(rng, None, -128, -128, 127, between(rng, -128, 127))
-    if zero_point is not None:
+    if zero_point is not None and not fields["flags"] & LAYER_KEEP:
         fields |= {"bias": _both_biases(data, fields, zero_point), "flags": fields["flags"] | LAYER_ZEROS}
     return _Layer("dense", (1, rows, in_n), (1, rows, out_n), data, fields, 4 * out_n, zero_point)
 

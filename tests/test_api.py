@@ -180,8 +180,9 @@ REFUSED = {
             ("shift", "I", 0xFFFFFFFC), ("act_min", "h", -129), ("act_max", "h", 128), ("act_max", "h", -129),
         )),
         _inside(OPS, _at(DENSE, "acc", 2), "I", 1 << 20),
-        # two biases: of a layer that learns, behind the end of DATA
+        # two biases: of a layer that learns or keeps, behind the end of DATA
         _inside(OPS, _at(DENSE, "flags", 2), "H", LAYER_TAIL | LAYER_KEEP | LAYER_ZEROS),
+        _inside(OPS, _at(DENSE, "flags"), "H", LAYER_KEEP | LAYER_ZEROS, TINY),
         _inside(OPS, _at(DENSE, "flags"), "H", LAYER_ZEROS, _inside(OPS, _at(DENSE, "bias"), "I", 48, TINY)),
     ],
     "LEARNING": [
@@ -234,7 +235,7 @@ def test_sound_images_are_accepted(tmp_path: Path) -> None:
     images = [CE, BP, MSE, FROZEN, cnn_image(), learned(CE), bare(CE), tiny_image(), tiny_image(loss=1)]
     images += [
         _inside(OPS, _at(DENSE, "bias"), "I", 48, TINY),
-        _inside(OPS, _at(DENSE, "flags"), "H", LAYER_ZEROS, TINY),
+        *(_inside(OPS, _at(DENSE, "flags"), "H", flag, TINY) for flag in (LAYER_ZEROS, LAYER_KEEP)),
     ]
     assert _opened(tmp_path, *images) == ["OK"] * len(images)
 

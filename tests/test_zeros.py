@@ -10,6 +10,7 @@ import pytest
 
 from sdfa.device.device import Device, Measure, Run
 from sdfa.exporter import export as stages
+from sdfa.exporter.estimate import CORES, estimates
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.exporter.untrained import Calibration, init_net
 from sdfa.image.packing import repack
@@ -127,6 +128,9 @@ def test_same_bytes_and_the_time(board: str) -> None:
         assert np.array_equal(session.outputs[0], wanted)
         runs.append(session.costs[0].run.mean)
     assert (runs[1] < 0.9 * runs[0]) if board in SKIPPING else runs[1] == runs[0]
+    core = next(core for core, measured in CORES.items() if measured == board)
+    before, after = (estimates(export.image)[core].run for export in (without(0.5), init(0.5)))
+    assert abs((after / before) / (runs[1] / runs[0]) - 1) < 0.1
 
 
 def test_the_output_layer_alone_learns() -> None:

@@ -4,27 +4,21 @@
 /* Of a layer that learns, or keeps its accumulators. */
 static int tail_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
     uint32_t whole = p->flags & SDFA_LAYER_TAIL ? s->tail_len : s->data_len;
-    return p->rows == 1 && !(p->flags & SDFA_LAYER_PACKED) &&
+    return p->rows == 1 && !(p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_ZEROS)) &&
            (!(p->flags & SDFA_LAYER_KEEP) || sdfa_in_arena(s, p->acc, p->out_n, 4)) &&
            sdfa_rows_ok(s, (const struct sdfa_rows_op *)p, p->out_n, p->in_n, whole, p->flags);
-}
-
-/* Many inputs of a layer that does not learn are the zero point: twice as many biases. */
-static int zeros_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
-    return !(p->flags & SDFA_LAYER_ZEROS) ||
-           (!(p->flags & SDFA_LAYER_TAIL) && sdfa_items_in(p->bias, p->out_n, 8, s->data_len));
 }
 
 static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sdfa_tensor *in,
                  const struct sdfa_tensor *out) {
     const struct sdfa_dense_op *p = (const struct sdfa_dense_op *)op;
     uint64_t in_n = (uint64_t)p->rows * p->in_n, out_n = (uint64_t)p->rows * p->out_n;
-    if ((in_n ^ sdfa_tensor_len(in)) | (out_n ^ sdfa_tensor_len(out)) || !sdfa_act_ok(p->act_min, p->act_max) ||
-        !zeros_ok(s, p))
+    if ((in_n ^ sdfa_tensor_len(in)) | (out_n ^ sdfa_tensor_len(out)) || !sdfa_act_ok(p->act_min, p->act_max))
         return 0;
     if (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP))
         return tail_ok(s, p);
-    return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
+    return (!(p->flags & SDFA_LAYER_ZEROS) || sdfa_items_in(p->bias, p->out_n, 8, s->data_len)) &&
+           sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
 }
 
 /* The zero point, where the bias that m is to have does not hold it. */

@@ -141,8 +141,10 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     in_n, out_n, rows, flags, acc = ints(op, "in_n", "out_n", "rows", "flags", "acc")
     need(in_n and out_n and rows, "it has no inputs, outputs or rows")
     need(rows * in_n == size(x) and rows * out_n == size(y), "its sizes differ from its tensors'")
-    need(rows == 1 or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer has one row")
-    need(not flags & LAYER_PACKED or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer is packed")
+    trainable = flags & (LAYER_TAIL | LAYER_KEEP)
+    need(rows == 1 or not trainable, "a trainable layer has one row")
+    need(not flags & LAYER_PACKED or not trainable, "a trainable layer is packed")
+    need(not flags & LAYER_ZEROS or not trainable, "a trainable layer has two biases")
     _check_act(op)
     if flags & LAYER_KEEP:
         _span(acc, 4 * out_n, parts.arena_len, 4, "acc")
@@ -151,7 +153,6 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
         _check_weights(parts, op, out_n, in_n * out_n)
         _check_zeros(parts, op, int(x["zero_point"]))
         return
-    need(not flags & LAYER_ZEROS, "a trainable layer has two biases")
     _span(int(op["bias"]), 4 * out_n, parts.tail_len, 4, "bias")
     _span(int(op["weights"]), in_n * out_n, parts.tail_len, 4, "weights")
 
