@@ -14,13 +14,17 @@ from sdfa.exporter.estimate import CORES, estimates
 from sdfa.exporter.export import Export, Options, export_graph
 from sdfa.exporter.untrained import Calibration, init_net
 from sdfa.image.packing import repack
-from sdfa.image.reader import Image, read_image
-from sdfa.image.records import LAYER_KEEP, LAYER_PACKED, LAYER_TAIL, LAYER_ZEROS
+from sdfa.image.reader import Image, read_image, sections_of
+from sdfa.image.records import DENSE, KEPT_HEADER, LAYER_KEEP, LAYER_PACKED, LAYER_TAIL, LAYER_ZEROS
+from sdfa.image.writer import pack_image
 from sdfa.targets import Host, Qemu
+from sdfa.targets.base import Request
+from sdfa.targets.codes import request_code, status_text
 from sdfa.targets.machines import MACHINES
 from sdfa.tflite.load import load_tflite
 from sdfa.twin import infer
 from tests.tflite_writer import Net
+from tests.tiny_image import tiny_image
 
 SIZES = (64, 32, 10)
 LAST = Options(feedback="last")
@@ -131,6 +135,23 @@ def test_same_bytes_and_the_time(board: str) -> None:
     core = next(core for core, measured in CORES.items() if measured == board)
     before, after = (estimates(export.image)[core].run for export in (without(0.5), init(0.5)))
     assert abs((after / before) / (runs[1] / runs[0]) - 1) < 0.1
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", SKIPPING)
+def test_second_biases_behind_the_constants_are_refused(board: str) -> None:
+    """By the cores that read them."""
+    sections = dict(sections_of(tiny_image(learns=False)))
+    op = np.frombuffer(sections[b"OPS "], DENSE).copy()
+    header = read_image(tiny_image(learns=False)).header
+    room = len(sections[b"DATA"]) - 4 * int(op[0]["out_n"])
+    found, refused = [], "image is malformed: operation"
+    for flags, bias in ((0, room), (LAYER_ZEROS, room), (LAYER_ZEROS, room - 8), (LAYER_ZEROS, room - 12)):
+        op[0]["flags"], op[0]["bias"] = flags, bias
+        parts = [*(sections | {b"OPS ": op.tobytes()}).items()]
+        data = pack_image({name: header[name] for name in KEPT_HEADER}, parts)
+        found.append(status_text(Qemu(MACHINES[board]).execute(data, [Request(request_code("OPEN"))])[0].status))
+    assert found == ["ok", refused, refused, "ok"]
 
 
 def test_the_output_layer_alone_learns() -> None:

@@ -1,6 +1,9 @@
 /* DENSE (SPEC.md 1.4, 2.2), also the trainable layers. */
 #include "sdfa_matvec.h"
 
+/* Whether plain rows pass over zeros; other cores do not look at the second biases. */
+#define SDFA_PASSES_ZEROS (SDFA_THUMB1 || SDFA_THUMB2)
+
 /* Of a layer that learns, or keeps its accumulators. */
 static int tail_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
     uint32_t whole = p->flags & SDFA_LAYER_TAIL ? s->tail_len : s->data_len;
@@ -17,19 +20,18 @@ static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sd
         return 0;
     if (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP))
         return tail_ok(s, p);
-    return (!(p->flags & SDFA_LAYER_ZEROS) || sdfa_items_in(p->bias, p->out_n, 8, s->data_len)) &&
-           sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
+    if (SDFA_PASSES_ZEROS && (p->flags & SDFA_LAYER_ZEROS) && !sdfa_items_in(p->bias, p->out_n, 8, s->data_len))
+        return 0;
+    return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
 }
 
 /* The zero point, where the bias that m is to have does not hold it. */
 static void take_zero(struct sdfa_matvec *m, const struct sdfa *s, const struct sdfa_dense_op *p) {
     uint32_t open = p->flags & SDFA_LAYER_TAIL;
-#if SDFA_THUMB1 || SDFA_THUMB2 /* plain rows pass over zeros there */
-    if ((p->flags & (SDFA_LAYER_ZEROS | SDFA_LAYER_PACKED)) == SDFA_LAYER_ZEROS) {
+    if (SDFA_PASSES_ZEROS && (p->flags & (SDFA_LAYER_ZEROS | SDFA_LAYER_PACKED)) == SDFA_LAYER_ZEROS) {
         m->bias += p->out_n;
         open = 1;
     }
-#endif
     m->input_zero = open ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
 }
 
