@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.image.packing import packable
-from sdfa.image.records import CONV, DENSE, KIND_OF, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, TENSOR
+from sdfa.image.records import CONV, DENSE, KIND_OF, LAYER_FAST, LAYER_KEEP, LAYER_PACKABLE, LAYER_ZEROS, TENSOR
 from tests.imagekit import Data, pack, record
 from tests.oneop_draft import Rng, between, pick
 
@@ -17,7 +17,9 @@ Picture = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """fields: of the record, without the places that depend on the shapes. own_len: bytes beside the tensors."""
+    """fields: of the record, without the places that depend on the shapes. own_len: bytes beside the tensors.
+    zero_point: of the input; None: any.
+    """
 
     kind: str
     x: Picture
@@ -25,6 +27,7 @@ class _Layer:
     data: Data
     fields: dict[str, int]
     own_len: int = 0
+    zero_point: int | None = None
 
 
 def random_layer_image(rng: Rng) -> tuple[bytes, str]:
@@ -33,9 +36,10 @@ def random_layer_image(rng: Rng) -> tuple[bytes, str]:
     dtype = DENSE if layer.kind == "dense" else CONV
     place = _aligned(int(np.prod(layer.x)))
     end = place + _aligned(int(np.prod(layer.y)))
+    zero = between(rng, -128, 127) if layer.zero_point is None else layer.zero_point
     tensors = b"".join(
-        record(TENSOR, off=off, h=h, w=w, c=c, zero_point=between(rng, -128, 127), scale=1)
-        for off, (h, w, c) in ((0, layer.x), (place, layer.y))
+        record(TENSOR, off=off, h=h, w=w, c=c, zero_point=zero_point, scale=1)
+        for off, (h, w, c), zero_point in ((0, layer.x, zero), (place, layer.y, between(rng, -128, 127)))
     )
     own = "acc" if layer.kind == "dense" else "scratch"
     op = record(dtype, kind=KIND_OF[layer.kind], len=dtype.itemsize, in_=0, out=1, **layer.fields, **{own: end})
@@ -57,7 +61,17 @@ def _dense(rng: Rng) -> _Layer:
     if rows == 1 and rng.random() < 0.3:
         fields["flags"] = fields["flags"] & ~LAYER_PACKABLE | LAYER_KEEP
     fields |= {"in_n": in_n, "out_n": out_n, "rows": rows}
-    return _Layer("dense", (1, rows, in_n), (1, rows, out_n), data, fields, 4 * out_n)
+    zero_point = pick(rng, None, -128, -128, 127, between(rng, -128, 127))
+    if zero_point is not None and not fields["flags"] & LAYER_KEEP:
+        fields |= {"bias": _both_biases(data, fields, zero_point), "flags": fields["flags"] | LAYER_ZEROS}
+    return _Layer("dense", (1, rows, in_n), (1, rows, out_n), data, fields, 4 * out_n, zero_point)
+
+
+def _both_biases(data: Data, fields: dict[str, int], zero_point: int) -> int:
+    in_n, out_n = fields["in_n"], fields["out_n"]
+    weights = np.frombuffer(bytes(data.raw), np.int8, in_n * out_n, fields["weights"]).reshape(out_n, in_n)
+    folded = np.frombuffer(bytes(data.raw), "<i4", out_n, fields["bias"]).astype(np.int64)
+    return data.add(np.concatenate([folded, folded + zero_point * weights.sum(axis=1, dtype=np.int64)]), "<i4")
 
 
 def _conv(rng: Rng) -> _Layer:

@@ -15,7 +15,7 @@ from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.packing import repack
 from sdfa.image.reader import read_image, sections_of
-from sdfa.image.records import ADD_SUBTRACT, FEEDBACKS, KEPT_HEADER, KIND_OF, KINDS, LOSSES
+from sdfa.image.records import ADD_SUBTRACT, FEEDBACKS, KEPT_HEADER, KIND_OF, KINDS, LAYER_ZEROS, LOSSES
 from sdfa.image.writer import pack_image
 from sdfa.tflite.load import load_tflite, read_model
 from tests.imagekit import Data, op_image
@@ -79,6 +79,9 @@ def op_images() -> dict[str, bytes]:
     act = {"act_min": -128, "act_max": 127}
     table = Data()
     at = table.add(range(127, -129, -1), np.int8)
+    rows = Data()
+    dense = {"weights": rows.add(range(-4, 4), np.int8), "bias": rows.add([7, -9, 7 + 30, -9 - 18], "<i4"),
+             "mult": rows.add([1 << 30] * 2, "<i4"), "shift": rows.add([-3, -4], np.int8)}  # fmt: skip
     return {
         "mul": _op("mul", [shape] * 3, Data(), in1=1, mult=1 << 30, shift=-6, **act),
         "subtract": _op("add", [shape] * 3, Data(), in1=1, flags=ADD_SUBTRACT, mult0=1 << 30, mult1=1 << 30,
@@ -86,6 +89,7 @@ def op_images() -> dict[str, bytes]:
         "mean": _op("mean", [shape, (1, 1, 4)], Data(), mult=1 << 30, shift=-1),
         "pad": _op("pad", [shape, (5, 5, 4)], Data(), top=1, left=2),
         "copy": _op("copy", [shape, (2, 3, 6)], Data(), rows=6, row_len=4, off=2),
+        "zeros": _op("dense", [shape, (2, 3, 2)], rows, rows=6, in_n=4, out_n=2, flags=LAYER_ZEROS, **dense, **act),
         "table": _op("table", [shape] * 2, table, table=at),
         "maxpool": _op("maxpool", [(4, 4, 2), (2, 2, 2)], Data(), kh=3, kw=3, stride_h=2, stride_w=2, pad_top=1, **act),
     }  # fmt: skip

@@ -11,7 +11,18 @@ import pytest
 
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import read_image, sections_of
-from sdfa.image.records import DENSE, HEADER, LAYER, LAYER_TAIL, LEARNING, POOL, SECTION, TENSOR
+from sdfa.image.records import (
+    DENSE,
+    HEADER,
+    LAYER,
+    LAYER_KEEP,
+    LAYER_TAIL,
+    LAYER_ZEROS,
+    LEARNING,
+    POOL,
+    SECTION,
+    TENSOR,
+)
 from sdfa.targets.codes import read_list
 from sdfa.tflite.load import load_tflite
 from tests.cprogram import C_DIR, SRC, output, sanitized
@@ -21,6 +32,7 @@ from tests.tflite_writer import dense_net
 from tests.tiny_image import tiny_image
 
 CE, BP, MSE, FROZEN = dense_image(), dense_image("bp"), dense_image("dense", "mse"), frozen_image()
+TINY = tiny_image(learns=False)
 LIVE = dense_image("live")
 DEEP_LIVE = tail_image(Recipe((6, 5, 4, 4, 3), feedback="live"))
 ERRORS = {error.value: error.name for error in read_list(SRC / "sdfa.h", "SDFA_ERRORS")}
@@ -168,6 +180,9 @@ REFUSED = {
             ("shift", "I", 0xFFFFFFFC), ("act_min", "h", -129), ("act_max", "h", 128), ("act_max", "h", -129),
         )),
         _inside(OPS, _at(DENSE, "acc", 2), "I", 1 << 20),
+        # two biases: of a layer that learns or keeps
+        _inside(OPS, _at(DENSE, "flags", 2), "H", LAYER_TAIL | LAYER_KEEP | LAYER_ZEROS),
+        _inside(OPS, _at(DENSE, "flags"), "H", LAYER_KEEP | LAYER_ZEROS, TINY),
     ],
     "LEARNING": [
         *(_inside(LERN, _at(LEARNING, name), fmt, value) for name, fmt, value in (
@@ -217,6 +232,9 @@ def test_each_error_occurs_here_or_in_the_cases() -> None:
 
 def test_sound_images_are_accepted(tmp_path: Path) -> None:
     images = [CE, BP, MSE, FROZEN, cnn_image(), learned(CE), bare(CE), tiny_image(), tiny_image(loss=1)]
+    images += [
+        *(_inside(OPS, _at(DENSE, "flags"), "H", flag, TINY) for flag in (LAYER_ZEROS, LAYER_KEEP)),
+    ]
     assert _opened(tmp_path, *images) == ["OK"] * len(images)
 
 

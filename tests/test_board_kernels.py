@@ -11,6 +11,7 @@ import pytest
 
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import read_image
+from sdfa.image.records import LAYER_ZEROS
 from sdfa.targets import Host, Qemu, Target
 from sdfa.targets.base import Reply, Request
 from sdfa.targets.codes import request_code
@@ -32,6 +33,14 @@ SMALL = 3000
 def layers() -> tuple[tuple[bytes, str], ...]:
     made = [random_layer_image(np.random.default_rng(40_000 + seed)) for seed in range(LAYERS)]
     return tuple((data, description) for data, description in made if _arena_len(data) <= SMALL)
+
+
+def layers_with_zeros() -> tuple[tuple[bytes, str], ...]:
+    return tuple((data, name) for data, name in layers() if _zeros(data))
+
+
+def _zeros(data: bytes) -> bool:
+    return any(kind == "dense" and int(op["flags"]) & LAYER_ZEROS for kind, op in read_image(data).ops)
 
 
 @functools.cache
@@ -66,8 +75,16 @@ def _room(board: str) -> int:
 def test_layers(board: str, packing: str) -> None:
     """Any core reads any packing."""
     assert len(layers()) > LAYERS * 3 // 4
+    assert len(layers_with_zeros()) > LAYERS // 8
     machine = dataclasses.replace(MACHINES[board], packing=packing)
     assert _wrong(Qemu(machine), layers(), _room(board)) == []
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", ["mps2-an505", "riscv32"])
+def test_layers_with_many_zeros(board: str) -> None:
+    """The other cores."""
+    assert _wrong(Qemu(MACHINES[board]), layers_with_zeros(), _room(board)) == []
 
 
 @pytest.mark.qemu

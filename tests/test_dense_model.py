@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdfa.device.samples import quantize_values
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Options, export_graph
 from sdfa.learning.feedback import products
@@ -26,6 +25,7 @@ from sdfa.tflite.dense_model import (
 from sdfa.tflite.graph import Graph
 from sdfa.tflite.load import load_tflite
 from sdfa.twin.infer import run
+from sdfa.units import quantize_values
 from tests.oracles import lite_rows, micro_rows
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sdfa.image.reader import read_image
-from sdfa.image.records import FEEDBACKS, KINDS, LAYER_PACKED, LOSSES
+from sdfa.image.records import FEEDBACKS, KINDS, LAYER_PACKED, LAYER_ZEROS, LOSSES
 from tests.cprogram import C_DIR, sanitized
 from tests.samples import seeds
 
@@ -62,6 +62,7 @@ def test_the_search_starts_from_every_way_to_learn_and_from_packed_weights() -> 
     assert ways == set(product(range(len(LOSSES)), range(len(FEEDBACKS))))
     packed = {name for i in images for name, op in i.ops if name in ("conv", "dense") and op["flags"] & LAYER_PACKED}
     assert packed == {"conv", "dense"}
+    assert any(name == "dense" and op["flags"] & LAYER_ZEROS for i in images for name, op in i.ops)
     assert any(i.learned is not None for i in images)
     assert max(map(len, seeds().values())) <= MAX_LEN
 

@@ -14,7 +14,20 @@ from hypothesis import strategies as st
 from sdfa.errors import SdfaError
 from sdfa.image.checks import size
 from sdfa.image.reader import model_id, read_image, sections_of
-from sdfa.image.records import DENSE, HEADER, LAYER, LEARNED, LEARNING, POOL, SECTION, SOFTMAX, TENSOR
+from sdfa.image.records import (
+    DENSE,
+    HEADER,
+    LAYER,
+    LAYER_KEEP,
+    LAYER_TAIL,
+    LAYER_ZEROS,
+    LEARNED,
+    LEARNING,
+    POOL,
+    SECTION,
+    SOFTMAX,
+    TENSOR,
+)
 from sdfa.image.writer import learned_section
 from sdfa.twin.learn import Twin
 from sdfa.twin.reference import FloatTail
@@ -143,6 +156,9 @@ LIES = {
     "in_n": poked(GOOD, b"OPS ", at(DENSE, "in_n"), "I", 7),
     "rows": poked(GOOD, b"OPS ", at(DENSE, "rows"), "H", 2),
     "flags": poked(GOOD, b"OPS ", at(DENSE, "flags"), "H", 0),
+    "two biases that learn": poked(
+        GOOD, b"OPS ", at(DENSE, "flags", 1), "H", LAYER_TAIL | LAYER_KEEP | LAYER_ZEROS
+    ),
     "keep": poked(GOOD, b"OPS ", at(DENSE, "flags", 1), "H", 1),
     "acc": poked(GOOD, b"OPS ", at(DENSE, "acc", 1), "I", 1 << 20),
     "clamp": poked(GOOD, b"OPS ", at(DENSE, "act_max"), "h", -129),
@@ -222,3 +238,23 @@ def test_no_sealed_bytes_make_it_or_the_twin_stumble(data: bytes, pokes: list[tu
         twin.run(x)
         twin.learn_many(x, [0, 1, 2])
         FloatTail.from_image(image)
+
+
+def zeros_image(bias: list[int], flags: int = LAYER_ZEROS) -> bytes:
+    """Two inputs, three outputs, zero point -128."""
+    data = Data()
+    weights = np.array([[1, 2], [-3, 4], [127, 127]], np.int8)
+    fields = {"weights": data.add(weights, np.int8), "mult": data.add([1 << 30] * 3, "<i4"),
+              "shift": data.add([-5] * 3, np.int8), "bias": data.add(bias, "<i4")}  # fmt: skip
+    return op_image(DENSE, data, [(1, 1, 2), (1, 1, 3)], [-128, 0], kind=1, rows=1, in_n=2, out_n=3, flags=flags,
+                    act_min=-128, act_max=127, **fields)  # fmt: skip
+
+
+def test_two_biases_must_fit_together() -> None:
+    folded = [5, 6, -(2**31)]
+    own = [5 - 3 * 128, 6 - 128, 2**31 - 254 * 128]  # modulo 2^32
+    read_image(zeros_image(folded + own))
+    for wrong in ([*own[:2], own[2] + 1], [*own[:2], own[2] - 256], own[:2]):
+        with pytest.raises(SdfaError, match="operation 0"):
+            read_image(zeros_image(folded + wrong))
+    read_image(zeros_image(folded, 0))

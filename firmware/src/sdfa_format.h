@@ -46,7 +46,8 @@ enum sdfa_layer_flag {
     SDFA_LAYER_KEEP = 2,
     SDFA_LAYER_PACKED = 4,
     SDFA_LAYER_FAST = 8,
-    SDFA_LAYER_PACKABLE = 16
+    SDFA_LAYER_PACKABLE = 16,
+    SDFA_LAYER_ZEROS = 32
 };
 enum sdfa_add_flag { SDFA_ADD_SUBTRACT = 1 };
 enum sdfa_live_flag { SDFA_LIVE_CENTRED = 1 };

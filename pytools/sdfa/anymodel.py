@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from sdfa.arguments import array_of, checked, path_of, real, whole
 from sdfa.data import check_inputs, load_inputs, read_arrays
-from sdfa.device.samples import quantize_values
 from sdfa.errors import SdfaError
 from sdfa.exporter.export import Export, Options, averages, export_within
 from sdfa.exporter.settings import Budget, ModelSettings, beside, beside_note, budget_of
 from sdfa.image.reader import Image
 from sdfa.tflite.graph import Graph, Int8Array
 from sdfa.tflite.load import load_tflite, read_model
-from sdfa.units import range_notes, unit_notes
+from sdfa.units import quantize_values, range_notes, unit_notes
 
 if TYPE_CHECKING:
     from sdfa.keras import Quantized
@@ -182,12 +181,12 @@ def _export_quantized(
 ) -> Export:
     """notes: warnings, to which those of the quantization are added."""
     graph = load_tflite(quantized.model, quantized.report["name"])
-    filled = options.filled(said)
+    filled, inputs = options.filled(said), _calibration(graph, quantized.calib)[0]
     if not quantized.report["learns"] and filled.train_last is None:
         options = replace(options, train_last=0)
     elif options.calib is None and averages(filled):
-        options = replace(options, calib=_calibration(graph, quantized.calib)[0])
-    result = export_within(graph, name, options, said)
+        options = replace(options, calib=inputs)
+    result = export_within(graph, name, options, said, seen=inputs)
     result.report["warnings"] += [*notes, *quantized.report["warnings"]]
     result.report["quantization"] = quantized.report
     return replace(result, tflite=quantized.model)

@@ -1,4 +1,4 @@
-"""Whether float samples are in the units that a model was trained on: the range of its int8 input tells."""
+"""Float samples as an int8 input takes them, and whether they are in its units: its range tells."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sdfa.errors import amount
 from sdfa.image.reader import Image
+from sdfa.tflite.graph import Int8Array
 
 OUTSIDE_SHARE = 0.05
 """So many values beyond the range are still outliers: of normal values whose range was taken at two standard
@@ -21,6 +22,15 @@ FEW_STEPS = 8
 
 UNLIKE, UNLIKE_SHARE = 8, 0.25
 """A feature that varies so many times less than another has less than 5 of 8 bits; more than this share of them do."""
+
+
+def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8Array:
+    """Real values to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
+    if x.dtype == np.int8:
+        return np.asarray(x, np.int8)
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
+    return np.asarray(np.clip(q, -128, 127), np.int8)
 
 
 def unit_notes(name: Path | str, x: npt.NDArray[Any], scale: float, zero_point: int) -> list[str]:

@@ -1,10 +1,13 @@
 /* DENSE (SPEC.md 1.4, 2.2), also the trainable layers. */
 #include "sdfa_matvec.h"
 
+/* Whether plain rows pass over zeros; other cores do not look at the second biases. */
+#define SDFA_PASSES_ZEROS (SDFA_THUMB1 || SDFA_THUMB2)
+
 /* Of a layer that learns, or keeps its accumulators. */
 static int tail_ok(const struct sdfa *s, const struct sdfa_dense_op *p) {
     uint32_t whole = p->flags & SDFA_LAYER_TAIL ? s->tail_len : s->data_len;
-    return p->rows == 1 && !(p->flags & SDFA_LAYER_PACKED) &&
+    return p->rows == 1 && !(p->flags & (SDFA_LAYER_PACKED | SDFA_LAYER_ZEROS)) &&
            (!(p->flags & SDFA_LAYER_KEEP) || sdfa_in_arena(s, p->acc, p->out_n, 4)) &&
            sdfa_rows_ok(s, (const struct sdfa_rows_op *)p, p->out_n, p->in_n, whole, p->flags);
 }
@@ -17,7 +20,19 @@ static int check(const struct sdfa *s, const struct sdfa_op *op, const struct sd
         return 0;
     if (p->flags & (SDFA_LAYER_TAIL | SDFA_LAYER_KEEP))
         return tail_ok(s, p);
+    if (SDFA_PASSES_ZEROS && (p->flags & SDFA_LAYER_ZEROS) && !sdfa_items_in(p->bias, p->out_n, 8, s->data_len))
+        return 0;
     return sdfa_rows_ok(s, (const struct sdfa_rows_op *)op, p->out_n, p->in_n, s->data_len, p->flags);
+}
+
+/* The zero point, where the bias that m is to have does not hold it. */
+static void take_zero(struct sdfa_matvec *m, const struct sdfa *s, const struct sdfa_dense_op *p) {
+    uint32_t open = p->flags & SDFA_LAYER_TAIL;
+    if (SDFA_PASSES_ZEROS && (p->flags & (SDFA_LAYER_ZEROS | SDFA_LAYER_PACKED)) == SDFA_LAYER_ZEROS) {
+        m->bias += p->out_n;
+        open = 1;
+    }
+    m->input_zero = open ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
 }
 
 static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_op *p) {
@@ -35,7 +50,7 @@ static struct sdfa_matvec rows_of(const struct sdfa *s, const struct sdfa_dense_
     m.act_max = p->act_max;
     m.packed_n = p->flags & SDFA_LAYER_PACKED ? p->out_n & ~7u : 0;
     m.fast = sdfa_is_fast(p->flags, p->act_min, p->act_max);
-    m.input_zero = p->flags & SDFA_LAYER_TAIL ? sdfa_tensor_at(s, p->op.in)->zero_point : 0;
+    take_zero(&m, s, p);
     return m;
 }
 

@@ -15,6 +15,7 @@ from sdfa.image.reader import Image
 from sdfa.image.records import LOSSES
 from sdfa.learning.spare import open_classes
 from sdfa.tflite.graph import Int8Array
+from sdfa.units import quantize_values
 
 
 def input_shape(image: Image) -> tuple[int, ...]:
@@ -36,15 +37,6 @@ def _shape(image: Image, end: str) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
         return plain
     return tuple(shape[1:] if len(shape) > 1 else shape) if math.prod(shape) == math.prod(plain) else plain
-
-
-def quantize_values(x: npt.NDArray[Any], scale: float, zero_point: int) -> Int8Array:
-    """Real values to int8 as TensorFlow Lite does: round(x / scale) + zero point; int8 passes through."""
-    if x.dtype == np.int8:
-        return np.asarray(x, np.int8)
-    with np.errstate(over="ignore"):  # what overflows is clipped
-        q = np.floor(np.abs(x) / np.float32(scale) + 0.5) * np.sign(x) + zero_point
-    return np.asarray(np.clip(q, -128, 127), np.int8)
 
 
 def quantize_input(image: Image, x: npt.NDArray[Any]) -> Int8Array:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 from sdfa import __version__
 from sdfa.arguments import path_of
 from sdfa.errors import SdfaError, amount
-from sdfa.exporter.gold import ADDED_LEN, with_gold
-from sdfa.exporter.report import make_report
+from sdfa.exporter.gold import with_gold
+from sdfa.exporter.report import left_out_report, make_report
 from sdfa.exporter.settings import ModelSettings, check_budget
+from sdfa.exporter.zeros import zero_layers
 from sdfa.files import check_folder, write_whole
 from sdfa.image.csource import CSource, c_name, write_csource
 from sdfa.image.reader import Image, read_image, sections_of
@@ -148,12 +150,14 @@ def export_file(path: Path, name: str | None, options: Options, said: ModelSetti
     return export_within(graph, name, options, said or ModelSettings())
 
 
-def export_within(graph: Graph, name: str | None, options: Options, said: ModelSettings) -> Export:
-    """Export a loaded model, with what its settings say where the options say nothing, within their budgets."""
+def export_within(
+    graph: Graph, name: str | None, options: Options, said: ModelSettings, *, seen: Int8Array | None = None
+) -> Export:
+    """As export_graph, with what the model's settings say where the options say nothing, within their budgets."""
     chosen = c_name((said.name or graph.name) if name is None else name)
     if name not in (None, chosen):  # the files must have the name that was asked for
         raise SdfaError(f"--name {name!r} is no C name: give {chosen}")
-    result = export_graph(graph, chosen, options.filled(said))
+    result = export_graph(graph, chosen, options.filled(said), seen=seen)
     ram = result.report["ram"]
     check_budget(said, {key: ram[key] for key in ("arena", "tail", "state")}, _flash_parts(result.data))
     return result
@@ -171,26 +175,34 @@ def _flash_parts(data: bytes) -> dict[str, int]:
     return parts | {"header and padding": len(data) - sum(parts.values())}
 
 
-def export_graph(graph: Graph, name: str, options: Options, *, whole: bool = False) -> Export:
-    """Export a loaded model under a C name. whole: with the channels that could be left out (prune)."""
+def export_graph(
+    graph: Graph, name: str, options: Options, *, whole: bool = False, seen: Int8Array | None = None
+) -> Export:
+    """Export a loaded model under a C name. whole: with the channels that could be left out (prune).
+
+    seen: int8 (n, *input), inputs as the model gets them; by default options.calib.
+    """
     folded = fold_shapes(graph)
     qgraph = lower(folded)
     _check_labels(qgraph, options.labels)
     learning = make_learning(qgraph, name, options)
     if options.spare:
         qgraph, learning = _with_spare(qgraph, learning, options.spare)
+    learns = learning.ops if learning else frozenset()
     # prune neither touches nor moves what learns: `learning` holds for the smaller graph too
-    small = qgraph if whole else prune(qgraph, learning.ops if learning else ())
+    small = qgraph if whole else prune(qgraph, learns)
     meta = make_meta(folded, qgraph, learning, name, options)
     left_out = channels_left_out(qgraph, small)
-    plan, data = _planned(small, learning, meta | ({"left_out": left_out} if any(left_out) else {}))
+    told = meta | ({"left_out": left_out} if any(left_out) else {})
+    zeros = zero_layers(small, learns, options.calib if seen is None else seen, partial(_frozen, small, name))
+    plan, data = _planned(small, learning, told, zeros)
     data = with_gold(data)
     image = read_image(data, name)
     if image.learning is not None:
         rate_of(decode(image).layers, int(image.learning["rate_q24"]))  # refuses what the device would refuse
     csource = write_csource(name, image, data)
     report = make_report(folded, small, plan, learning, image)
-    report["left_out"] = _left_out_report(qgraph, small, learning, meta, report)
+    report["left_out"] = left_out_report(qgraph, small, report, partial(_planned, qgraph, learning, meta, zeros))
     return Export(name, data, image, csource, report)
 
 
@@ -202,10 +214,17 @@ def _with_spare(qgraph: QGraph, learning: Learning | None, spare: int) -> tuple[
     return grown, replace(learning, tail=find_tail(grown, len(learning.tail.layers)))
 
 
-def _planned(qgraph: QGraph, learning: Learning | None, meta: dict[str, Any]) -> tuple[Plan, bytes]:
+def _planned(
+    qgraph: QGraph, learning: Learning | None, meta: dict[str, Any], zeros: Collection[int] = ()
+) -> tuple[Plan, bytes]:
     """The plan of a graph's memory, and the image."""
     plan = plan_memory(memory_blocks(qgraph, learning), np.random.default_rng(0))
-    return plan, build_image(qgraph, plan, learning, meta)
+    return plan, build_image(qgraph, plan, learning, meta, zeros)
+
+
+def _frozen(qgraph: QGraph, name: str) -> Image:
+    """An image in which nothing learns, for the integer twin."""
+    return read_image(_planned(qgraph, None, {})[1], name)
 
 
 def _check_labels(qgraph: QGraph, labels: tuple[str, ...]) -> None:
@@ -290,7 +309,7 @@ def _calibrated(
     qgraph: QGraph, name: str, tail: Tail, calib: Int8Array, weights: Sequence[FloatArray]
 ) -> list[FloatArray]:
     """Mean Jacobians over calibration inputs; the integer twin says which neurons are active."""
-    image = read_image(_planned(qgraph, None, {})[1], name)
+    image = _frozen(qgraph, name)
     masks = []
     for layer in tail.layers[:-1]:
         out = run_until(image, calib, layer.op + 1, layer.dense.output)
@@ -325,26 +344,6 @@ def _tail_meta(graph: Graph, learning: Learning | None) -> list[dict[str, Any]]:
         }
         for layer in (learning.tail.layers if learning else ())
     ]
-
-
-def _left_out_report(
-    qgraph: QGraph, small: QGraph, learning: Learning | None, meta: dict[str, Any], report: dict[str, Any]
-) -> dict[str, int]:
-    """What it saves: channels of layers with weights, MACs of one inference, bytes of the image and of the arena.
-
-    meta: of the whole graph. report: of the small one.
-    """
-    ends = zip(qgraph.ops, channels_left_out(qgraph, small), strict=True)
-    channels = sum(n for op, n in ends if op.channels is not None)
-    if not channels:
-        return {"channels": 0, "macs": 0, "flash": 0, "arena": 0}
-    plan, data = _planned(qgraph, learning, meta)
-    return {
-        "channels": channels,
-        "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
-        "flash": len(data) + ADDED_LEN - report["flash"]["image"],
-        "arena": plan.arena_len - report["ram"]["arena"],
-    }
 
 
 def write_files(export: Export, folder: Path, more: Mapping[str, bytes] | None = None) -> list[Path]:

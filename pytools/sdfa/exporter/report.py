@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from sdfa.exporter.gold import ADDED_LEN
 from sdfa.image.reader import Image
 from sdfa.image.records import STATE_LEN
 from sdfa.image.writer import Learning, frozen_channels, tail_layout
 from sdfa.lower import QGraph
 from sdfa.lower.plan import Plan, missed
+from sdfa.lower.prune import channels_left_out
 from sdfa.tflite.graph import Graph
 
 
@@ -83,6 +86,26 @@ def _warnings(plan: Plan, g: Learning | None) -> list[str]:
             some = ", ".join(map(str, sorted(missing)[:8])) + (", ..." if len(missing) > 8 else "")
             found.append(f"operation {layer.dense.place}: no neuron listens to {len(missing)} outputs ({some})")
     return found
+
+
+def left_out_report(
+    qgraph: QGraph, small: QGraph, report: dict[str, Any], whole: Callable[[], tuple[Plan, bytes]]
+) -> dict[str, int]:
+    """What it saves: channels of layers with weights, MACs of one inference, bytes of the image and of the arena.
+
+    report: of the small graph. whole: plans the other one, and makes its image.
+    """
+    ends = zip(qgraph.ops, channels_left_out(qgraph, small), strict=True)
+    channels = sum(n for op, n in ends if op.channels is not None)
+    if not channels:
+        return {"channels": 0, "macs": 0, "flash": 0, "arena": 0}
+    plan, data = whole()
+    return {
+        "channels": channels,
+        "macs": sum(op.macs for op in qgraph.ops) - report["macs"],
+        "flash": len(data) + ADDED_LEN - report["flash"]["image"],
+        "arena": plan.arena_len - report["ram"]["arena"],
+    }
 
 
 def layer_class_n(g: Learning | None) -> int:

@@ -15,7 +15,7 @@ from sdfa.exporter.export import DEFAULT_CONNECTIONS, Export, Options, export_gr
 from sdfa.image.csource import c_name
 from sdfa.tflite.dense_model import DenseNet, Scaling, he_net, quantize_dense, real_inputs, with_aligned_start
 from sdfa.tflite.load import load_tflite
-from sdfa.units import range_notes
+from sdfa.units import quantize_values, range_notes
 
 DEFAULT_HEADROOM = 4.0
 DEFAULT_FEEDBACK = "aligned"
@@ -66,7 +66,10 @@ def init_net(
     frozen = len(sizes) - 1 - (options.train_last or 0)
     scaling = Scaling(headroom, output_peak=_output_peak(seen, options.loss), frozen=frozen)
     model = quantize_dense(net, seen.x, scaling)
-    export = export_graph(load_tflite(model, chosen), chosen, options)
+    graph = load_tflite(model, chosen)
+    a = graph.tensors[graph.inputs[0]]
+    inputs = quantize_values(seen.x, float(a.scale[0]), int(a.zero_point[0]))
+    export = export_graph(graph, chosen, options, seen=inputs)
     if calibration is None:
         export.report["warnings"].append("no --calib: inputs are expected between 0 and 1")
     else:

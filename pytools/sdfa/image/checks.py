@@ -19,6 +19,7 @@ from sdfa.image.records import (
     LAYER_PACKABLE,
     LAYER_PACKED,
     LAYER_TAIL,
+    LAYER_ZEROS,
     LIVE_CENTRED,
     LIVE_MAX,
     LOSSES,
@@ -140,17 +141,32 @@ def _check_dense(parts: Parts, op: np.void, x: np.void, y: np.void) -> None:
     in_n, out_n, rows, flags, acc = ints(op, "in_n", "out_n", "rows", "flags", "acc")
     need(in_n and out_n and rows, "it has no inputs, outputs or rows")
     need(rows * in_n == size(x) and rows * out_n == size(y), "its sizes differ from its tensors'")
-    need(rows == 1 or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer has one row")
-    need(not flags & LAYER_PACKED or not flags & (LAYER_TAIL | LAYER_KEEP), "a trainable layer is packed")
+    trainable = flags & (LAYER_TAIL | LAYER_KEEP)
+    need(rows == 1 or not trainable, "a trainable layer has one row")
+    need(not flags & LAYER_PACKED or not trainable, "a trainable layer is packed")
+    need(not flags & LAYER_ZEROS or not trainable, "a trainable layer has two biases")
     _check_act(op)
     if flags & LAYER_KEEP:
         _span(acc, 4 * out_n, parts.arena_len, 4, "acc")
     _check_requantize(parts, op, out_n)
     if not flags & LAYER_TAIL:
         _check_weights(parts, op, out_n, in_n * out_n)
+        _check_zeros(parts, op, int(x["zero_point"]))
         return
     _span(int(op["bias"]), 4 * out_n, parts.tail_len, 4, "bias")
     _span(int(op["weights"]), in_n * out_n, parts.tail_len, 4, "weights")
+
+
+def _check_zeros(parts: Parts, op: np.void, zero_point: int) -> None:
+    """With ZEROS two biases a row, equal but for the zero point; packed weights do not show that."""
+    in_n, out_n, flags = ints(op, "in_n", "out_n", "flags")
+    if not flags & LAYER_ZEROS:
+        return
+    folded, own = constant(parts.data, int(op["bias"]), np.int32, 2 * out_n, "bias").astype(np.int64).reshape(2, out_n)
+    if not flags & LAYER_PACKED:
+        weights = constant(parts.data, int(op["weights"]), np.int8, in_n * out_n, "weights").reshape(out_n, in_n)
+        off = own - folded - zero_point * weights.sum(axis=1, dtype=np.int64)
+        need((off % (1 << 32) == 0).all(), "its two biases do not fit together")
 
 
 def _check_conv(parts: Parts, op: np.void, x: np.void, y: np.void, depthwise: bool) -> None:

@@ -65,7 +65,7 @@ KINDS: dict[int, tuple[str, np.dtype[np.void]]] = {
     11: ("copy", COPY), 12: ("table", TABLE),
 }  # fmt: skip
 KIND_OF = {name: kind for kind, (name, _) in KINDS.items()}
-LAYER_TAIL, LAYER_KEEP, LAYER_PACKED, LAYER_FAST, LAYER_PACKABLE = 1, 2, 4, 8, 16
+LAYER_TAIL, LAYER_KEEP, LAYER_PACKED, LAYER_FAST, LAYER_PACKABLE, LAYER_ZEROS = 1, 2, 4, 8, 16, 32
 ADD_SUBTRACT = 1
 
 LEARNING = np.dtype(

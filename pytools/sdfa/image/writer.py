@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from sdfa.image.records import (
     LAYER_KEEP,
     LAYER_PACKABLE,
     LAYER_TAIL,
+    LAYER_ZEROS,
     LEARNED,
     LEARNING,
     LIVE_CENTRED,
@@ -37,9 +38,10 @@ from sdfa.image.records import (
 )
 from sdfa.learning.feedback import Table, bp_sigma
 from sdfa.learning.tail import Tail, TailLayer
-from sdfa.lower import QGraph, QOp
+from sdfa.lower import Channels, QGraph, QOp
 from sdfa.lower.multipliers import mantissa16, quantize_multiplier
 from sdfa.lower.plan import Block, Plan, Use, align, storage_blocks
+from sdfa.tflite.graph import Int32Array
 
 SECTION_ALIGN = 16
 DEAD_CHANNEL = 2.0**10
@@ -178,6 +180,7 @@ class _Writer:
     learning: Learning | None
     layout: TailLayout
     pool: _Pool
+    zeros: Collection[int]
 
     def channel_fields(self, i: int, op: QOp) -> dict[str, int]:
         ch = op.channels
@@ -187,8 +190,12 @@ class _Writer:
             fields["bias"], fields["weights"] = self.layout.offsets[i]
         else:
             fields["weights"] = self.pool.add_weights(ch.weights)
-            fields["bias"] = self.pool.add(ch.folded_bias(self.qgraph.tensors[op.inputs[0]].zero_point))
+            fields["bias"] = self.pool.add(self.biases(i, op, ch))
         return fields
+
+    def biases(self, i: int, op: QOp, ch: Channels) -> Int32Array:
+        folded = ch.folded_bias(self.qgraph.tensors[op.inputs[0]].zero_point)
+        return np.concatenate([folded, ch.bias]) if i in self.zeros else folded
 
     def layer_flags(self, i: int, op: QOp) -> int:
         flags = LAYER_FAST if is_fast(op) else 0
@@ -196,7 +203,7 @@ class _Writer:
             flags |= LAYER_KEEP
         if i in self.layout.offsets:
             return flags | LAYER_TAIL
-        return flags | (LAYER_PACKABLE if is_packable(op) else 0)
+        return flags | (LAYER_PACKABLE if is_packable(op) else 0) | (LAYER_ZEROS if i in self.zeros else 0)
 
     def op(self, i: int, op: QOp) -> bytes:
         kind = KIND_OF[op.kind]
@@ -311,10 +318,12 @@ def _ratios(layer: TailLayer) -> npt.NDArray[Any]:
     return rows
 
 
-def build_image(qgraph: QGraph, plan: Plan, learning: Learning | None, meta: Mapping[str, Any]) -> bytes:
-    """All sections of a factory image."""
+def build_image(
+    qgraph: QGraph, plan: Plan, learning: Learning | None, meta: Mapping[str, Any], zeros: Collection[int] = ()
+) -> bytes:
+    """All sections of a factory image. zeros: indices of frozen dense layers many of whose inputs are zeros."""
     layout = tail_layout(learning)
-    writer = _Writer(qgraph, plan, learning, layout, _Pool())
+    writer = _Writer(qgraph, plan, learning, layout, _Pool(), zeros)
     ops = [writer.op(i, op) for i, op in enumerate(qgraph.ops)]
     offsets = [sum(map(len, ops[:i])) for i in range(len(ops))]
     learn = writer.learning_section(offsets) if learning else b""

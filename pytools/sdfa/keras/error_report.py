@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sdfa.data import Float32Array
-from sdfa.device.samples import quantize_values
 from sdfa.exporter.export import Options, export_graph
 from sdfa.image.reader import Image
 from sdfa.keras.lite_file import LiteFile
@@ -24,6 +23,7 @@ from sdfa.tflite.fold import fold_shapes
 from sdfa.tflite.graph import FloatArray, Graph, Op
 from sdfa.tflite.load import load_tflite
 from sdfa.twin.infer import outputs_of
+from sdfa.units import quantize_values
 
 SAMPLES, CHUNK = 256, 16
 """Most samples that are compared, and how many at once."""
