@@ -66,7 +66,7 @@ RUNS = (
     _people("fsdd", "fsdd", "--tune-draws", "1"),
     _people("gas", "gas_drift"),
     _people("arabic", "arabic_commands", "--tune-draws", "1"),
-    _people("digits", "digits", "--samples", "50", "--epochs", "20", "--tune-draws", "1"),
+    _people("digits", "digits", "--samples", "50", "--epochs", "20", "--seeds", "10"),
     _people("mnist", "mnist", "--change", "rot45", "--samples", "50", "--seeds", "5"),
     *(_people(f"{name}-gate", data, "--gate", "--tune-draws", "1", rules="none,live k=2,float bp")
       for name, data in (("myo", "myo_emg"), ("sisfall", "sisfall_har"), ("fsdd", "fsdd"))),
