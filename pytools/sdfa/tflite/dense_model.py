@@ -134,7 +134,7 @@ def real_inputs(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 FROZEN_HEADROOM = 1.25
-"""Room for inputs that were not seen; weights that stay need none, and outputs of more bits need shorter steps behind."""
+"""Room for inputs that were not seen. Weights that stay need none, and to outputs of more bits shorter steps belong."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,9 @@ class Scaling:
     """How the int8 ranges are chosen.
 
     headroom: how many times the largest value that was seen fits into the range, for weights, hidden outputs and
-    logits; of the first `frozen` layers, which do not learn, at most FROZEN_HEADROOM. per_channel: a scale for each row of weights, or one for all. output_peak: the largest absolute output
-    to make room for, where the net itself does not show it (targets of a regression).
+    logits; of the first `frozen` layers, which do not learn, at most FROZEN_HEADROOM. per_channel: a scale for each
+    row of weights, or one for all. output_peak: the largest absolute output to make room for, where the net itself
+    does not show it (targets of a regression).
     """
 
     headroom: float = 1.25
