@@ -25,7 +25,7 @@ def test_counts_without_a_board(pytools: Cli, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.qemu
 def test_a_board_measures_steps(pytools: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threshold saves instructions; a rule may take up to 1 % more by chance, as it learns something else with it."""
+    """The threshold saves instructions. A rule may take 1 % more by chance, as it learns something else with it."""
     monkeypatch.chdir(tmp_path)
     done(pytools("experiment", "costs", "--quick", "--target", "qemu:mps2-an386", "-o", "out"))
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["measured"]["rules"]
